@@ -1,0 +1,47 @@
+# Paddock's commands; `make` alone lists them. Needs Python 3.11 or newer and make (GNU make from 3.81 on).
+# PORT, FLOWER_PORT and every setting may be given: `make run PORT=9000`, or in the environment, or in .env.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+
+# A prompt may hold anything. Exported plainly, make would expand its $ first, $(shell …) included;
+# $(value …) takes it as it was written, and a simply expanded variable is exported as it is.
+unexport PROMPT MODEL
+export ASK_PROMPT := $(value PROMPT)
+export ASK_MODEL := $(value MODEL)
+
+.PHONY: help ask run stop status worker test bench check setup setup-dev
+
+help:
+	@echo 'make ask PROMPT="Why is the sky blue?"   ask a model, set-up included; MODEL=NAME chooses'
+	@echo 'make run                                 the local stack in the foreground; Ctrl-C ends it'
+	@echo 'make stop                                stop what ask started'
+	@echo 'make status                              what runs'
+	@echo 'make worker                              one more worker, on any machine that reaches Redis and database'
+	@echo 'make test | check | bench                tests | lint, types, import rules | benchmarks'
+	@echo 'PORT=8000 and FLOWER_PORT=5555 may be set for each.'
+
+setup:
+	@sh stack/bootstrap.sh
+
+setup-dev:
+	@sh stack/bootstrap.sh dev
+
+ask run stop status: setup
+	@$(PYTHON) -m stack $@
+
+worker: setup
+	@$(PYTHON) -m worker
+
+bench: setup-dev
+	@$(PYTHON) -m bench
+
+test: setup-dev
+	@$(PYTHON) -m pytest
+
+check: setup-dev
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
