@@ -1,0 +1,40 @@
+"""Flask-SQLAlchemy on the core's tables, and the migrations."""
+
+from typing import Any
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+
+from jobs.database import Database, engine_options, prepare_engine
+from jobs.models import Base
+from settings import ROOT, get_settings
+from tasks.resources import use_database
+
+db = SQLAlchemy(metadata=Base.metadata)
+CELERY_TABLES = frozenset({"celery_taskmeta", "celery_tasksetmeta"})
+
+
+def _is_ours(_object: Any, name: str | None, kind: str, *_: Any) -> bool:
+    """Celery's own tables are made by a migration but not described by our models."""
+    return kind != "table" or name not in CELERY_TABLES
+
+
+migrate = Migrate(
+    db=db,
+    directory=str(ROOT / "migrations"),
+    render_as_batch=True,
+    include_object=_is_ours,
+    compare_type=True,
+)
+
+
+def init_database(app: Flask) -> None:
+    """Give the app its engine, and let the tasks of this process use the same one."""
+    url = get_settings().database_url
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url)
+    db.init_app(app)
+    migrate.init_app(app)
+    with app.app_context():
+        use_database(Database(prepare_engine(db.engine)))

@@ -1,0 +1,76 @@
+"""Which models can be asked for, and which one is meant when none is named."""
+
+import threading
+import time
+from typing import Any
+
+import redis
+
+from jobs.database import Database
+from jobs.errors import ModelNotInstalled, NoModel
+from jobs.queries import known_models
+from jobs.workers import InstalledModel, WorkerReport, choose_default, installed_models, live_workers
+
+_FRESH_SECONDS = 1.0
+
+
+class ModelCatalog:
+    """
+    The models of all workers, looked up at most once a second.
+
+    Args:
+        client: Redis, where workers report; while it is away the last report in the database counts.
+        default_model: The configured default, normalised; None: one is chosen from what there is.
+    """
+
+    def __init__(self, database: Database, client: Any, default_model: str | None) -> None:
+        self._database = database
+        self._client = client
+        self._default = default_model
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._workers: list[WorkerReport] = []
+
+    def workers(self) -> list[WorkerReport]:
+        """The live workers; empty while Redis is away."""
+        with self._lock:
+            if time.monotonic() - self._read_at > _FRESH_SECONDS:
+                try:
+                    self._workers = live_workers(self._client)
+                except redis.RedisError:
+                    self._workers = []
+                self._read_at = time.monotonic()
+            return self._workers
+
+    def models(self) -> list[InstalledModel]:
+        """What the live workers have; without any, what was last known."""
+        live = installed_models(self.workers())
+        return sorted(live.values(), key=lambda model: model.name) or self._last_known()
+
+    def resolve(self, name: str | None) -> str:
+        """
+        The model a job runs on.
+
+        With no worker alive any model is accepted: the job waits for a worker that has it.
+
+        Raises:
+            ModelNotInstalled: live workers exist and none has it.
+            NoModel: none was named, set, or ever seen.
+        """
+        chosen = name or self._default
+        if chosen is None:
+            chosen = choose_default(self.models()) or choose_default(self._last_known())
+            if chosen is None:
+                raise NoModel
+            return chosen
+        live = installed_models(self.workers())
+        if live and chosen not in live:
+            raise ModelNotInstalled(chosen, sorted(live))
+        return chosen
+
+    def _last_known(self) -> list[InstalledModel]:
+        with self._database.reading() as session:
+            return [
+                InstalledModel(name=row.name, size_bytes=row.size_bytes or 0, can_complete=row.can_complete)
+                for row in known_models(session)
+            ]

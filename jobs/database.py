@@ -1,0 +1,94 @@
+"""
+The engine and its transactions, and what SQLite and Postgres do differently.
+
+SQLite: WAL; `synchronous=FULL`, because accepted means on the disk; writers
+begin IMMEDIATE, or two that read first could never both upgrade.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, create_engine, event, func, literal, type_coerce
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from jobs.instants import Instant, utc_now
+
+BUSY_TIMEOUT_SECONDS = 30
+_WRITES = "paddock_writes"
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Arguments of `create_engine` for this database, the same in every process."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+    return {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 5}}
+
+
+def prepare_engine(engine: Engine) -> Engine:
+    """Give an engine, whoever made it, our pragmas and transactions."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by us, not by the driver
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class Database:
+    """
+    Sessions on one engine.
+
+    Args:
+        engine: From `prepare_engine`. One a process: connections don't survive a fork.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(**{_WRITES: True})
+
+    @classmethod
+    def connect(cls, url: str, *, pooled: bool = True) -> "Database":
+        """A database of its own; `pooled=False` keeps no connection open between uses."""
+        options = engine_options(url)
+        if not pooled:
+            options = {**options, "poolclass": NullPool}
+        return cls(prepare_engine(create_engine(url, **options)))
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that changes something: committed at the end, rolled back on an error."""
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def moment(self, now: datetime | None = None) -> ColumnElement[datetime]:
+        """
+        `now` for use in SQL; None is the database's own clock.
+
+        SQLite's clock is this host's. With Postgres, hosts may disagree about the
+        time, and a lease must not depend on who looks at it.
+        """
+        if now is not None or self.engine.dialect.name == "sqlite":
+            return literal(now or utc_now(), Instant)
+        return type_coerce(func.extract("epoch", func.clock_timestamp()), Instant)
+
+    def close(self) -> None:
+        self.engine.dispose()

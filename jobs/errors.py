@@ -1,0 +1,88 @@
+"""
+Everything the core raises.
+
+    JobsError
+    ├── InvalidRequest        a submitted value is not allowed
+    ├── JobNotFound           no such job, or not the caller's
+    ├── KeyNotFound           no such API key
+    ├── ModelNotInstalled     no live worker's Ollama has the model
+    ├── NoModel               no model was named and none is known
+    ├── NotCompleted          a result was asked for before there is one
+    ├── AlreadyComplete       a final state can't be changed that way
+    ├── QueueFull             as many jobs are pending as the installation allows
+    └── JobFailed             what a failed job's result raises in Python code
+"""
+
+from collections.abc import Sequence
+
+
+class JobsError(Exception):
+    """Root of the core's errors; the docstring of a subclass is its default message."""
+
+    code = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidRequest(JobsError):
+    """The request is not valid."""
+
+    code = "invalid_request"
+
+
+class JobNotFound(JobsError):
+    """There is no such job."""
+
+    code = "job_not_found"
+
+
+class KeyNotFound(JobsError):
+    """There is no such API key."""
+
+    code = "key_not_found"
+
+
+class ModelNotInstalled(JobsError):
+    """No worker's Ollama has this model."""
+
+    code = "model_not_found"
+
+    def __init__(self, model: str, installed: Sequence[str]) -> None:
+        super().__init__(f"No Ollama has the model {model!r}. Installed: {', '.join(installed) or 'none'}.")
+        self.model = model
+        self.installed = list(installed)
+
+
+class NoModel(JobsError):
+    """No model was named, and none is installed or set as default. Name one with "model"."""
+
+    code = "no_model"
+
+
+class NotCompleted(JobsError):
+    """The job is not completed, so it has no result."""
+
+    code = "not_completed"
+
+
+class AlreadyComplete(JobsError):
+    """The job is complete and can't be changed."""
+
+    code = "already_complete"
+
+
+class QueueFull(JobsError):
+    """As many jobs are pending as this installation allows."""
+
+    code = "queue_full"
+
+
+class JobFailed(JobsError):
+    """The job failed."""
+
+    code = "job_failed"

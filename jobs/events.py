@@ -1,0 +1,86 @@
+"""
+What happens to a job, as it happens, over Redis Streams.
+
+    paddock:events:<job id>   stream; one entry an event: type, data (JSON). Capped, expires
+    paddock:live:<job id>     channel; "<entry id> <type> <data>" of each entry as it is added
+    paddock:cancelled         channel; the id of a job whose run must stop
+
+The stream is for whoever comes late or comes back, the channel for whoever is
+there: one connection can serve all readers of a process. Nothing depends on
+either being complete: the row says how a job ended.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+STREAM_PREFIX = "paddock:events:"
+LIVE_PREFIX = "paddock:live:"
+CANCELLED_CHANNEL = "paddock:cancelled"
+MAX_ENTRIES = 20_000
+EXPIRE_SECONDS = 3600
+
+STATUS, TOKEN, RESTART, DONE = "status", "token", "restart", "done"
+
+_ADD = """
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'type', ARGV[3], 'data', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('PUBLISH', KEYS[2], id .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
+return id
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry; `id` is the stream's own, "<milliseconds>-<sequence>", and resumes a reader."""
+
+    id: str
+    type: str
+    data: dict[str, Any]
+
+
+class EventWriter:
+    """
+    Adds events; raises `redis.RedisError` while Redis is away.
+
+    Args:
+        client: Answers as text (`decode_responses=True`).
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._add = client.register_script(_ADD)
+
+    def add(self, job_id: str, event: str, data: dict[str, Any]) -> str:
+        keys = [STREAM_PREFIX + job_id, LIVE_PREFIX + job_id]
+        return str(self._add(keys=keys, args=[MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data)]))
+
+    def cancelled(self, job_id: str) -> None:
+        """Tell whoever runs the job to stop."""
+        self._client.publish(CANCELLED_CHANNEL, job_id)
+
+
+def read_events(client: Any, job_id: str, *, after: str = "0-0") -> Iterator[Event]:
+    """The entries after `after` that are still kept, oldest first."""
+    for entry_id, fields in client.xrange(STREAM_PREFIX + job_id, min=f"({after}"):
+        yield Event(entry_id, fields["type"], json.loads(fields["data"]))
+
+
+def parse_live(message: str) -> Event:
+    """An event as the live channel carries it."""
+    entry_id, event, data = message.split(" ", 2)
+    return Event(entry_id, event, json.loads(data))
+
+
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """
+    Orders entry ids.
+
+    Raises:
+        ValueError: not an entry id.
+    """
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)

@@ -1,0 +1,131 @@
+"""
+What the keeper changes about jobs: the ways back for what failed, was lost or is late.
+
+Every function may run twice or in two keepers at once: the conditional UPDATEs
+let one of them win.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from jobs import changes
+from jobs.models import IS_PENDING, IS_RELEASED, IS_RUNNING, Job
+from jobs.records import Failure, Publication
+from jobs.service import JobService
+from jobs.states import Status
+
+BATCH = 500  # rows a run: short transactions, so that submits get in between
+
+
+def release_due(service: JobService, *, now: datetime | None = None) -> list[Publication]:
+    """Release jobs whose `not_before` has come: delayed ones, and failed attempts after their back-off."""
+    moment = service.database.moment(now)
+    waiting = (IS_PENDING, Job.released_at.is_(None))
+    due = (
+        select(Job.id)
+        .where(*waiting, Job.not_before <= moment)
+        .order_by(Job.not_before)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    released = changes.release(moment, Job.priority, service.policy)
+    statement = (
+        update(Job)
+        .where(Job.id.in_(due.scalar_subquery()), *waiting)
+        .values(not_before=None, **released, **changes.publish(moment))
+    )
+    with service.database.writing() as session:
+        return changes.publications(session, statement)
+
+
+def republish(
+    service: JobService, job_id: str, *, publication: int, now: datetime | None = None
+) -> Publication | None:
+    """Publish a job whose message is lost; None when somebody else was first or it is no longer pending."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, IS_PENDING, IS_RELEASED)
+        .where(Job.publication == publication)
+        .values(**changes.publish(service.database.moment(now)))
+    )
+    with service.database.writing() as session:
+        return next(iter(changes.publications(session, statement)), None)
+
+
+def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[list[Publication], list[str]]:
+    """
+    Take back the jobs whose worker stopped renewing; it costs them an attempt, so
+    that a job which kills its workers ends as failed (`worker_lost`).
+
+    Returns:
+        The messages to publish, at the serving end, for those that run again; the ids of those that failed.
+    """
+    again: list[Publication] = []
+    failed: list[str] = []
+    with service.database.writing() as session:
+        moment = service.database.moment(now)
+        lost = session.execute(
+            select(Job.id, Job.claim, Job.attempts, Job.worker)
+            .where(IS_RUNNING, Job.lease_until < moment)
+            .order_by(Job.lease_until)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for row in lost:
+            failure = Failure("worker_lost", f"The worker {row.worker} stopped while it ran the job.")
+            attempts = row.attempts + 1
+            changes.record_attempt(
+                session, failure, job_id=row.id, claim=row.claim, worker=row.worker, moment=moment
+            )
+            statement = changes.run(row.id, row.claim).values(attempts=attempts)
+            if attempts >= service.policy.max_attempts:
+                session.execute(statement.values(**changes.failure(failure, moment)))
+                failed.append(row.id)
+            else:
+                back = {"status": Status.PENDING, "lease_until": None, **changes.publish(moment)}
+                again += changes.publications(session, statement.values(**back))
+    return again, failed
+
+
+def expire_due(service: JobService, *, now: datetime | None = None) -> list[str]:
+    """Expire pending jobs whose deadline has passed; returns their ids."""
+    moment = service.database.moment(now)
+    late = (
+        select(Job.id)
+        .where(IS_PENDING, Job.deadline_at <= moment)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(Job)
+        .where(Job.id.in_(late.scalar_subquery()), IS_PENDING)
+        .values(
+            status=Status.EXPIRED,
+            completed_at=moment,
+            error_code="expired",
+            error_message="The job had not started by its deadline.",
+        )
+        .returning(Job.id)
+    )
+    with service.database.writing() as session:
+        return list(session.execute(statement).scalars())
+
+
+def published_before(service: JobService, *, seconds_ago: float, limit: int) -> dict[str, int]:
+    """
+    Released pending jobs whose message should long be in a queue or with a worker.
+
+    Returns:
+        Publication number by job id, the longest published first.
+    """
+    with service.database.reading() as session:
+        moment = service.database.moment()
+        rows = session.execute(
+            select(Job.id, Job.publication)
+            .where(IS_PENDING, IS_RELEASED)
+            .where(Job.published_at < moment - seconds_ago)
+            .order_by(Job.published_at)
+            .limit(limit)
+        )
+        return {row.id: row.publication for row in rows}

@@ -1,0 +1,167 @@
+"""
+The tables.
+
+A job is spread over three: `jobs` is narrow, because it is written several
+times in a job's life; what was asked and what came out can be megabytes and are
+written once each.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Double,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    Text,
+    literal_column,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from jobs.instants import Instant
+from jobs.states import Status
+
+ID_LENGTH = 155  # Celery's own limit for a task id; canvas brings ids of its own
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {datetime: Instant, float: Double, dict[str, Any]: JSON}
+
+
+class Job(Base):
+    """One request to a model, from its submission until it is purged."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    status: Mapped[str] = mapped_column(String(10))
+    task: Mapped[str] = mapped_column(String(100))  # Celery's name of it: tasks.generate
+    kind: Mapped[str] = mapped_column(String(10))
+    service: Mapped[str | None] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(String(255))
+    key_id: Mapped[str] = mapped_column(String(36))
+    priority: Mapped[int] = mapped_column(SmallInteger)  # as submitted; 0 is the most urgent
+    labels: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)  # the user's metadata
+
+    created_at: Mapped[datetime]
+    not_before: Mapped[datetime | None]  # countdown, eta, back-off
+    deadline_at: Mapped[datetime | None]  # not started by then: expired
+    timeout_seconds: Mapped[float | None]
+
+    # Release to the broker. A publication number makes every older message void.
+    released_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    publication: Mapped[int] = mapped_column(default=0)
+
+    # The run. `claim` is the fencing token and only grows; `attempts` is the budget.
+    claim: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    lease_until: Mapped[datetime | None]
+    worker: Mapped[str | None] = mapped_column(String(255))
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    successors_pending: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    processing_seconds: Mapped[float | None]
+    load_seconds: Mapped[float | None]
+    prompt_tokens: Mapped[int | None]
+    output_tokens: Mapped[int | None]
+    tokens_per_second: Mapped[float | None]
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+
+    __mapper_args__ = {"eager_defaults": False}
+
+
+class JobPayload(Base):
+    """What was asked: the input, and what Celery needs to go on after the job."""
+
+    __tablename__ = "job_payloads"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    input: Mapped[dict[str, Any]]
+    canvas: Mapped[dict[str, Any] | None]
+
+
+class JobResult(Base):
+    """What came out: `result` is Ollama's final object, `result_data` the text, message or embeddings."""
+
+    __tablename__ = "job_results"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    result: Mapped[dict[str, Any] | None]
+    result_data: Mapped[Any] = mapped_column(JSON)
+
+
+class Attempt(Base):
+    """One run that failed, with its reason."""
+
+    __tablename__ = "attempts"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    claim: Mapped[int] = mapped_column(primary_key=True)
+    worker: Mapped[str | None] = mapped_column(String(255))
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime]
+    code: Mapped[str] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(Text)
+
+
+class ApiKey(Base):
+    """A key's hash and what it may do. Keys are revoked, never deleted: jobs refer to them."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[str] = mapped_column(String(10))
+    prefix: Mapped[str] = mapped_column(String(16))  # the key's first characters, to tell keys apart
+    key_hash: Mapped[str | None] = mapped_column(String(64), unique=True)  # None: no key opens it
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Model(Base):
+    """A model that some worker's Ollama has or had: what is known while no worker reports."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)  # normalised
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    can_complete: Mapped[bool]
+    seen_at: Mapped[datetime]
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """A partial index in both databases' terms."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+_PENDING = f"status = '{Status.PENDING}'"
+_RUNNING = f"status = '{Status.PROCESSING}'"
+
+# Literals and not bound values, or the databases don't see that a partial index fits.
+IS_PENDING: ColumnElement[bool] = Job.status == literal_column(f"'{Status.PENDING}'")
+IS_RUNNING: ColumnElement[bool] = Job.status == literal_column(f"'{Status.PROCESSING}'")
+IS_RELEASED: ColumnElement[bool] = Job.released_at.is_not(None)
+
+# One for each query that exists; the partial ones stay as small as the queue itself.
+Index("ix_jobs_owner", Job.key_id, Job.created_at, Job.id)  # GET /api/llm/jobs/
+Index("ix_jobs_newest", Job.created_at, Job.id)  # the same for an admin
+Index("ix_jobs_status", Job.status, Job.created_at, Job.id)  # ?status=
+Index("ix_jobs_model", Job.model, Job.created_at, Job.id)  # ?model=
+Index("ix_jobs_lease", Job.lease_until, **_only(_RUNNING))  # reaper
+Index("ix_jobs_not_before", Job.not_before, **_only(f"{_PENDING} AND released_at IS NULL"))  # due retries
+Index("ix_jobs_published", Job.published_at, **_only(f"{_PENDING} AND released_at IS NOT NULL"))  # reconciler
+Index("ix_jobs_position", Job.model, Job.due_at, Job.id, **_only(f"{_PENDING} AND released_at IS NOT NULL"))
+Index("ix_jobs_deadline", Job.deadline_at, **_only(f"{_PENDING} AND deadline_at IS NOT NULL"))  # expiry
+Index("ix_jobs_successors", Job.completed_at, **_only("successors_pending"))  # crash between finish and links

@@ -1,0 +1,172 @@
+"""The read side: one job, many jobs, and where a job stands."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from jobs.errors import InvalidRequest
+from jobs.instants import isoformat
+from jobs.models import IS_PENDING, IS_RELEASED, Attempt, Job, JobPayload, JobResult, Model
+from jobs.results import with_data
+from jobs.states import Status
+
+POSITION_CAP = 1000  # counting further costs milliseconds at a large backlog, and tells nobody more
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job with what belongs to it, as far as it was asked for; detached from its session."""
+
+    job: Job
+    attempts: list[Attempt]
+    queue_position: int | None
+    input: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    result_data: Any = None
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs to list; None does not restrict."""
+
+    key_id: str | None = None
+    status: Status | None = None
+    model: str | None = None
+    kind: str | None = None
+
+
+def find_job(session: Session, job_id: str) -> Job | None:
+    return session.get(Job, job_id)
+
+
+def view_job(session: Session, job: Job, *, whole: bool = False) -> JobView:
+    """
+    A job to show. `result_data` always comes along where there is one.
+
+    Args:
+        whole: With `input` and Ollama's final object, which can be large.
+    """
+    attempts: list[Attempt] = []
+    if job.attempts:
+        found = select(Attempt).where(Attempt.job_id == job.id).order_by(Attempt.claim)
+        attempts = list(session.execute(found).scalars())
+    result = result_data = None
+    if Status(job.status) in (Status.COMPLETED, Status.FAILED):
+        row = session.get(JobResult, job.id)
+        if row is not None:
+            result_data = row.result_data
+            result = with_data(job.kind, row.result, result_data) if row.result is not None else None
+    payload = session.get(JobPayload, job.id) if whole else None
+    return JobView(
+        job=job,
+        attempts=attempts,
+        queue_position=queue_position(session, job),
+        input=payload.input if payload else None,
+        result=result if whole else None,
+        result_data=result_data,
+    )
+
+
+def queue_position(session: Session, job: Job) -> int | None:
+    """Released jobs of the same model that are due before it, at most POSITION_CAP; None unless it waits."""
+    if job.status != Status.PENDING or job.due_at is None:
+        return None
+    ahead = (
+        select(Job.id)
+        .where(IS_PENDING, IS_RELEASED, Job.model == job.model)
+        .where(or_(Job.due_at < job.due_at, and_(Job.due_at == job.due_at, Job.id < job.id)))
+        .limit(POSITION_CAP)
+    )
+    return session.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
+
+
+def list_jobs(
+    session: Session, wanted: JobFilter, *, limit: int, cursor: str | None = None
+) -> tuple[list[Job], str | None]:
+    """
+    Jobs, the newest first.
+
+    Returns:
+        At most `limit` jobs, and the cursor of the next page, None on the last.
+
+    Raises:
+        InvalidRequest: the cursor is not one of ours.
+    """
+    statement: Select[Job] = select(Job)
+    for column, value in (
+        (Job.key_id, wanted.key_id),
+        (Job.status, wanted.status),
+        (Job.model, wanted.model),
+        (Job.kind, wanted.kind),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if cursor is not None:
+        created_at, job_id = _read_cursor(cursor)
+        older = or_(Job.created_at < created_at, and_(Job.created_at == created_at, Job.id < job_id))
+        statement = statement.where(Job.created_at <= created_at, older)
+    statement = statement.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
+    found = list(session.execute(statement).scalars())
+    more = found[limit:]
+    found = found[:limit]
+    return found, _write_cursor(found[-1]) if more else None
+
+
+def list_results(session: Session, found: list[Job]) -> dict[str, Any]:
+    """`result_data` by job id, for a page of a list."""
+    wanted = [job.id for job in found if job.status in (Status.COMPLETED, Status.FAILED)]
+    rows = session.execute(
+        select(JobResult.job_id, JobResult.result_data).where(JobResult.job_id.in_(wanted))
+    )
+    return {row.job_id: row.result_data for row in rows}
+
+
+def list_attempts(session: Session, found: list[Job]) -> dict[str, list[Attempt]]:
+    """Failed attempts by job id, for a page of a list."""
+    wanted = [job.id for job in found if job.attempts]
+    by_job: dict[str, list[Attempt]] = {}
+    rows = session.execute(select(Attempt).where(Attempt.job_id.in_(wanted)).order_by(Attempt.claim))
+    for attempt in rows.scalars():
+        by_job.setdefault(attempt.job_id, []).append(attempt)
+    return by_job
+
+
+def count_pending(session: Session, *, at_most: int) -> int:
+    """How many jobs are pending, counted no further than `at_most`."""
+    pending = select(Job.id).where(IS_PENDING).limit(at_most)
+    return session.execute(select(func.count()).select_from(pending.subquery())).scalar_one()
+
+
+def known_models(session: Session, *, seen_after: datetime | None = None) -> list[Model]:
+    """Models that some worker reported, by size, the smallest first."""
+    statement = select(Model).order_by(Model.size_bytes, Model.name)
+    if seen_after is not None:
+        statement = statement.where(Model.seen_at >= seen_after)
+    return list(session.execute(statement).scalars())
+
+
+def queue_seconds(job: Job) -> float | None:
+    """From submission to the start of the (last) run; None before it."""
+    if job.started_at is None:
+        return None
+    return max(timedelta(), job.started_at - job.created_at).total_seconds()
+
+
+def _write_cursor(job: Job) -> str:
+    text = json.dumps([isoformat(job.created_at), job.id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        created_at, job_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        return datetime.fromisoformat(created_at), str(job_id)
+    except (ValueError, TypeError, binascii.Error):
+        raise InvalidRequest("cursor: not one that a list answered with as next_cursor") from None

@@ -1,0 +1,75 @@
+"""What is handed around about a job: plain frozen records, none of them a row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How jobs are treated; the settings' values."""
+
+    lease_seconds: float = 5.0
+    max_attempts: int = 3
+    backoff_seconds: tuple[float, ...] = (2.0, 4.0, 8.0)
+    ageing_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a message about a job says; nothing of what was asked."""
+
+    job_id: str
+    publication: int
+    task: str
+    model: str
+    key_id: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A job that this caller runs now, until it finishes, hands it back or loses the lease."""
+
+    job_id: str
+    claim: int
+    task: str
+    kind: str
+    model: str
+    key_id: str
+    attempts: int
+    timeout_seconds: float | None
+    input: Mapping[str, Any]
+    canvas: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished generation brought, as it is stored."""
+
+    result: Mapping[str, Any]
+    result_data: Any
+    processing_seconds: float
+    load_seconds: float | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    tokens_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed. `text` is what a given-up generation had written so far."""
+
+    code: str
+    message: str
+    is_retryable: bool = False
+    text: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job's row, and the message to publish: none for one that waits or was there already."""
+
+    job_id: str
+    publication: Publication | None

@@ -1,0 +1,273 @@
+"""
+What users and workers change about a job.
+
+Each change is one conditional UPDATE: whoever's condition no longer holds changes
+nothing and is told so. `publication` makes older messages of a job void; `claim`
+makes the results of older runs void. Housekeeping's changes are in `housekeeping.py`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import uuid_utils
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from jobs import changes
+from jobs.database import Database
+from jobs.errors import AlreadyComplete, JobNotFound
+from jobs.instants import later
+from jobs.models import IS_PENDING, Job, JobPayload, JobResult
+from jobs.records import Claimed, Failure, Outcome, Policy, Publication, Submitted
+from jobs.requests import SubmitJob
+from jobs.scheduling import backoff_seconds
+from jobs.states import Status, sources_of
+
+
+class JobService:
+    """
+    The writer of jobs.
+
+    Args:
+        database: Where the rows are.
+        policy: Leases, attempts and ageing.
+
+    Every method takes `now` for tests; None is the database's clock.
+    """
+
+    def __init__(self, database: Database, policy: Policy | None = None) -> None:
+        self.database = database
+        self.policy = policy or Policy()
+
+    def submit(
+        self,
+        request: SubmitJob,
+        *,
+        model: str,
+        key_id: str,
+        task: str,
+        job_id: str | None = None,
+        service: str | None = None,
+        canvas: Mapping[str, Any] | None = None,
+        delay_seconds: float = 0.0,
+        now: datetime | None = None,
+    ) -> Submitted:
+        """
+        Write the row; committed when this returns.
+
+        A `job_id` that exists already is left as it is: a redelivered or repeated
+        submission is one job.
+        """
+        job_id = job_id or str(uuid_utils.uuid7())
+        with self.database.writing() as session:
+            if session.get(Job, job_id) is not None:
+                return Submitted(job_id, None)
+            moment = self.database.moment(now)
+            values: dict[str, Any] = {
+                "id": job_id,
+                "status": Status.PENDING,
+                "task": task,
+                "kind": request.resolved_kind,
+                "service": service,
+                "model": model,
+                "key_id": key_id,
+                "priority": request.priority,
+                "labels": request.metadata,
+                "created_at": moment,
+                "timeout_seconds": request.timeout_seconds,
+            }
+            if request.deadline_seconds is not None:
+                values["deadline_at"] = later(moment, request.deadline_seconds)
+            if delay_seconds > 0:
+                values["not_before"] = later(moment, delay_seconds)
+            else:
+                values |= changes.release(moment, request.priority, self.policy)
+                values |= {"publication": 1, "published_at": moment}
+            row = session.execute(insert(Job).values(**values).returning(*changes.PUBLICATION_COLUMNS)).one()
+            payload = {"job_id": job_id, "input": request.generation_input(), "canvas": canvas}
+            session.execute(insert(JobPayload).values(**payload))
+        return Submitted(job_id, changes.as_publication(row) if delay_seconds <= 0 else None)
+
+    def claim(
+        self, job_id: str, *, publication: int, worker: str, now: datetime | None = None
+    ) -> Claimed | None:
+        """Take a pending job; None when the message is void: a duplicate, an older one, or it is too late."""
+        with self.database.writing() as session:
+            moment = self.database.moment(now)
+            row = session.execute(
+                update(Job)
+                .where(
+                    Job.id == job_id,
+                    IS_PENDING,
+                    Job.publication == publication,
+                    or_(Job.deadline_at.is_(None), Job.deadline_at > moment),
+                )
+                .values(
+                    status=Status.PROCESSING,
+                    claim=Job.claim + 1,
+                    worker=worker,
+                    started_at=moment,
+                    lease_until=later(moment, self.policy.lease_seconds),
+                )
+                .returning(
+                    Job.claim, Job.task, Job.kind, Job.model, Job.key_id, Job.attempts, Job.timeout_seconds
+                )
+            ).one_or_none()
+            if row is None:
+                return None
+            payload = session.get_one(JobPayload, job_id)
+            return Claimed(job_id=job_id, input=payload.input, canvas=payload.canvas, **row._mapping)
+
+    def renew(self, job_id: str, claim: int, *, now: datetime | None = None) -> bool:
+        """Extend the lease; False when the run is no longer the job's: cancelled, or taken back."""
+        lease_until = later(self.database.moment(now), self.policy.lease_seconds)
+        with self.database.writing() as session:
+            return changes.applied(session, changes.run(job_id, claim).values(lease_until=lease_until))
+
+    def finish(
+        self,
+        job_id: str,
+        claim: int,
+        outcome: Outcome,
+        *,
+        has_successors: bool = False,
+        now: datetime | None = None,
+    ) -> bool:
+        """
+        Complete a run; False when it is stale, and then nothing of it is kept.
+
+        `has_successors` is kept with it, so that links and chain members that a crash
+        left unsent are sent later.
+        """
+        statement = changes.run(job_id, claim).values(
+            status=Status.COMPLETED,
+            completed_at=self.database.moment(now),
+            lease_until=None,
+            successors_pending=has_successors,
+            error_code=None,
+            error_message=None,
+            processing_seconds=outcome.processing_seconds,
+            load_seconds=outcome.load_seconds,
+            prompt_tokens=outcome.prompt_tokens,
+            output_tokens=outcome.output_tokens,
+            tokens_per_second=outcome.tokens_per_second,
+        )
+        with self.database.writing() as session:
+            if not changes.applied(session, statement):
+                return False
+            _store_result(session, job_id, outcome.result, outcome.result_data)
+            return True
+
+    def fail_attempt(
+        self, claimed: Claimed, failure: Failure, *, worker: str, now: datetime | None = None
+    ) -> Status | None:
+        """
+        Record a failed attempt, and end the job or hold it back for the next one.
+
+        Returns:
+            The job's new status: PENDING until its back-off is over, or FAILED; None for a stale run.
+        """
+        attempts = claimed.attempts + 1
+        again = failure.is_retryable and attempts < self.policy.max_attempts
+        with self.database.writing() as session:
+            moment = self.database.moment(now)
+            statement = changes.run(claimed.job_id, claimed.claim).values(attempts=attempts, lease_until=None)
+            if again:
+                wait = backoff_seconds(attempts, self.policy.backoff_seconds)
+                statement = statement.values(
+                    status=Status.PENDING, released_at=None, due_at=None, not_before=later(moment, wait)
+                )
+            else:
+                statement = statement.values(**changes.failure(failure, moment))
+            if not changes.applied(session, statement):
+                return None
+            changes.record_attempt(
+                session, failure, job_id=claimed.job_id, claim=claimed.claim, worker=worker, moment=moment
+            )
+            if failure.text is not None and not again:
+                _store_result(session, claimed.job_id, None, failure.text)
+        return Status.PENDING if again else Status.FAILED
+
+    def hand_back(self, job_id: str, claim: int, *, now: datetime | None = None) -> Publication | None:
+        """Return a run to its queue without costing an attempt (outage, drain); None for a stale run."""
+        statement = changes.run(job_id, claim).values(
+            status=Status.PENDING, lease_until=None, **changes.publish(self.database.moment(now))
+        )
+        with self.database.writing() as session:
+            return next(iter(changes.publications(session, statement)), None)
+
+    def cancel(self, job_id: str, *, now: datetime | None = None) -> None:
+        """
+        Cancel a pending or running job. A run that loses its job so stops by itself.
+
+        Raises:
+            AlreadyComplete: too late. JobNotFound: no such job.
+        """
+        statement = (
+            update(Job)
+            .where(Job.id == job_id, Job.status.in_(sources_of(Status.CANCELLED)))
+            .values(
+                status=Status.CANCELLED,
+                completed_at=self.database.moment(now),
+                lease_until=None,
+                error_code="cancelled",
+                error_message="The job was cancelled.",
+            )
+        )
+        with self.database.writing() as session:
+            if not changes.applied(session, statement):
+                _explain(session, job_id)
+
+    def retry(self, job_id: str, *, now: datetime | None = None) -> Publication:
+        """
+        Run a failed, expired or cancelled job again, with a new budget of attempts and no deadline.
+
+        Raises:
+            AlreadyComplete: it is completed, or still on its way. JobNotFound: no such job.
+        """
+        moment = self.database.moment(now)
+        statement = (
+            update(Job)
+            .where(Job.id == job_id, Job.status.in_(sources_of(Status.PENDING) - {Status.PROCESSING}))
+            .values(
+                status=Status.PENDING,
+                attempts=0,
+                not_before=None,
+                deadline_at=None,
+                started_at=None,
+                completed_at=None,
+                error_code=None,
+                error_message=None,
+                **changes.release(moment, Job.priority, self.policy),
+                **changes.publish(moment),
+            )
+        )
+        with self.database.writing() as session:
+            found = changes.publications(session, statement)
+            if not found:
+                _explain(session, job_id)
+            session.execute(delete(JobResult).where(JobResult.job_id == job_id))
+        return found[0]
+
+    def successors_sent(self, job_id: str) -> None:
+        """The job's links, chain and chord have been handed to Celery."""
+        with self.database.writing() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id, Job.successors_pending.is_(True))
+                .values(successors_pending=False)
+            )
+
+
+def _explain(session: Session, job_id: str) -> None:
+    """Say why a change did not happen."""
+    status = session.execute(select(Job.status).where(Job.id == job_id)).scalar_one_or_none()
+    if status is None:
+        raise JobNotFound
+    raise AlreadyComplete(f"The job is {status}.")
+
+
+def _store_result(session: Session, job_id: str, result: Mapping[str, Any] | None, data: Any) -> None:
+    session.execute(delete(JobResult).where(JobResult.job_id == job_id))
+    session.execute(insert(JobResult).values(job_id=job_id, result=result, result_data=data))
