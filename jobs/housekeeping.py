@@ -7,10 +7,11 @@ let one of them win.
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from jobs import changes
-from jobs.models import IS_PENDING, IS_RELEASED, IS_RUNNING, Job
+from jobs.instants import later
+from jobs.models import IS_PENDING, IS_RELEASED, IS_RUNNING, Attempt, Job, JobPayload, JobResult
 from jobs.records import Failure, Publication
 from jobs.service import JobService
 from jobs.states import Status
@@ -112,20 +113,26 @@ def expire_due(service: JobService, *, now: datetime | None = None) -> list[str]
         return list(session.execute(statement).scalars())
 
 
-def published_before(service: JobService, *, seconds_ago: float, limit: int) -> dict[str, int]:
-    """
-    Released pending jobs whose message should long be in a queue or with a worker.
-
-    Returns:
-        Publication number by job id, the longest published first.
-    """
+def published_before(service: JobService, *, seconds_ago: float, limit: int) -> list[Publication]:
+    """Released pending jobs whose message should long be in a queue or with a worker."""
     with service.database.reading() as session:
-        moment = service.database.moment()
         rows = session.execute(
-            select(Job.id, Job.publication)
-            .where(IS_PENDING, IS_RELEASED)
-            .where(Job.published_at < moment - seconds_ago)
+            select(*changes.PUBLICATION_COLUMNS)
+            .where(IS_PENDING, IS_RELEASED, Job.published_at < later(service.database.moment(), -seconds_ago))
             .order_by(Job.published_at)
             .limit(limit)
         )
-        return {row.id: row.publication for row in rows}
+        return [changes.as_publication(row) for row in rows]
+
+
+def purge_completed(service: JobService, *, older_than_seconds: float, now: datetime | None = None) -> int:
+    """Delete jobs that ended longer ago than this, a batch at a time; returns how many."""
+    moment = service.database.moment(now)
+    cutoff = later(moment, -older_than_seconds)
+    old = select(Job.id).where(Job.created_at < cutoff, Job.completed_at < cutoff).order_by(Job.created_at)
+    with service.database.writing() as session:
+        found = list(session.execute(old.limit(BATCH)).scalars())
+        for table in (JobResult, JobPayload, Attempt):
+            session.execute(delete(table).where(table.job_id.in_(found)))
+        session.execute(delete(Job).where(Job.id.in_(found)))
+    return len(found)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
@@ -86,6 +87,7 @@ class OllamaTransport:
         *,
         limits: Limits | None = None,
         cancellation: Cancellation | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> OllamaStream:
         """
         POST a generation, `"stream": true` forced; returns once Ollama begins to answer.
@@ -93,7 +95,9 @@ class OllamaTransport:
         Raises:
             OllamaError: Here for what fails before the first token, from the stream later.
         """
-        return OllamaStream(self._open("POST", path, {**body, "stream": True}, limits, cancellation))
+        return OllamaStream(
+            self._open(_json_request("POST", path, {**body, "stream": True}, headers), limits, cancellation)
+        )
 
     def request(
         self,
@@ -103,6 +107,7 @@ class OllamaTransport:
         *,
         limits: Limits | None = None,
         cancellation: Cancellation | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """
         The one JSON object that answers a request that does not stream.
@@ -113,7 +118,7 @@ class OllamaTransport:
             GenerationAborted: It says `done: false`.
             OllamaError: It failed in any other way.
         """
-        answer = self._open(method, path, body, limits, cancellation)
+        answer = self._open(_json_request(method, path, body, headers), limits, cancellation)
         result = parsed_object(answer.read_all())
         check_done(result)
         return result
@@ -165,18 +170,15 @@ class OllamaTransport:
 
     def _open(
         self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
+        request: "_Request",
         limits: Limits | None,
         cancellation: Cancellation | None,
     ) -> Answer:
-        data = None if body is None else json.dumps(body, allow_nan=False).encode()
         call = Call(Timer(limits or self.limits, self._clock), cancellation, self._forget)
         with self._lock:
             self._under_way.add(call)
         try:
-            return Answer(self._send(method, path, data, call), call)
+            return Answer(self._send(request, call), call)
         except BaseException:
             call.finish()
             raise
@@ -185,23 +187,47 @@ class OllamaTransport:
         with self._lock:
             self._under_way.discard(call)
 
-    def _send(self, method: str, path: str, data: bytes | None, call: Call) -> requests.Response:
+    def _send(self, request: "_Request", call: Call) -> requests.Response:
         try:
-            return self._send_once(method, path, data, call)
+            return self._send_once(request, call)
         except ConnectionCut:
             # The server may close a kept-alive connection at any moment. That is no outage,
             # as long as nothing of an answer had come.
             if call.fresh or call.answered:
                 raise
         call.restart()
-        return self._send_once(method, path, data, call)
+        return self._send_once(request, call)
 
-    def _send_once(self, method: str, path: str, data: bytes | None, call: Call) -> requests.Response:
-        headers = {**_HEADERS, "Content-Type": "application/json"} if data is not None else _HEADERS
+    def _send_once(self, request: "_Request", call: Call) -> requests.Response:
         with _serving(call), translated(call):
             return self._session.request(
-                method, self.base_url + path, data=data, headers=headers, stream=True, allow_redirects=False
+                request.method,
+                self.base_url + request.path,
+                data=request.data,
+                headers=request.headers,
+                stream=True,
+                allow_redirects=False,
             )
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is sent; kept, since a stale connection makes it necessary to send it again."""
+
+    method: str
+    path: str
+    data: bytes | None
+    headers: Mapping[str, str]
+
+
+def _json_request(
+    method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+) -> _Request:
+    merged = {**_HEADERS, **(headers or {})}
+    if body is None:
+        return _Request(method, path, None, merged)
+    data = json.dumps(body, allow_nan=False).encode()
+    return _Request(method, path, data, {**merged, "Content-Type": "application/json"})
 
 
 @contextmanager

@@ -58,8 +58,8 @@ def ask(
             text, thinking = answer.add(chunk)
             if text or thinking:
                 on_piece(text, thinking)
-        final = stream.final
-    return make_outcome(question.kind, answer.complete(final), answer.data(), time.monotonic() - started)
+        whole = answer.complete(stream.final or {})
+    return make_outcome(question.kind, whole, answer.data(), time.monotonic() - started)
 
 
 class Answer:

@@ -1,0 +1,19 @@
+"""
+The worker beside one Ollama: `celery -A worker worker`, or `python -m worker` with our options.
+
+Importing this package is what turns a process into a worker: it registers the
+boot steps and the way a task runs. `tasks` alone only submits.
+"""
+
+from tasks import app
+from tasks.job_task import JobTask
+from tasks.resources import pool_connections
+from worker import bootsteps, child, execution
+
+pool_connections(False)  # the prefork parent; each child pools for itself
+JobTask.runner = execution.run_job
+app.steps["worker"].add(bootsteps.KeeperStep)
+app.steps["consumer"].add(bootsteps.QueueStep)
+child.connect_signals()
+
+__all__ = ["app"]

@@ -1,0 +1,95 @@
+"""
+The prefork parent's own work: it keeps the keeper running, and consumes the queues of its Ollama's models.
+
+No thread and no SQL here: both would end up inside the children that it forks.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from typing import Any
+
+import redis
+from celery import bootsteps
+
+from jobs.workers import WORKERS_KEY, WorkerReport
+from settings import get_settings
+from tasks.publishing import QUEUE_PREFIX, queue_name
+from tasks.resources import connect_redis
+
+WATCH_SECONDS = 1.0
+KEEPER_END_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+class KeeperStep(bootsteps.StartStopStep):
+    """Runs the keeper beside this worker, and again whenever it ends."""
+
+    requires = {"celery.worker.components:Timer"}
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        self._command = [sys.executable, "-m", "worker.keeper", parent.hostname, str(os.getpid())]
+        self._watch()
+        self._timer = parent.timer.call_repeatedly(WATCH_SECONDS, self._watch)
+
+    def _watch(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        if self._process is not None:
+            log.warning("the keeper ended with status %s; starting it again", self._process.returncode)
+        # A session of its own: a signal to the worker's group is not for the keeper.
+        self._process = subprocess.Popen(self._command, start_new_session=True)  # noqa: S603 - our own
+
+    def stop(self, parent: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(KEEPER_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    terminate = stop
+
+
+class QueueStep(bootsteps.StartStopStep):
+    """Consumes the queue of each model that the keeper reports for this worker's Ollama."""
+
+    requires = {"celery.worker.consumer.tasks:Tasks"}
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._redis = connect_redis(get_settings(), timeout_seconds=1.0)
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        self._watch(parent)
+        self._timer = parent.timer.call_repeatedly(WATCH_SECONDS, self._watch, (parent,))
+
+    def stop(self, parent: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    terminate = shutdown = stop
+
+    def _watch(self, consumer: Any) -> None:
+        try:
+            text = self._redis.hget(WORKERS_KEY, consumer.hostname)
+        except (redis.RedisError, OSError):
+            return  # the consumer itself notices and reconnects
+        if text is None:
+            return
+        wanted = {queue_name(model.name) for model in WorkerReport.from_json(str(text)).models}
+        current = {name for name in consumer.app.amqp.queues.consume_from if name.startswith(QUEUE_PREFIX)}
+        for name in sorted(wanted - current):
+            consumer.add_task_queue(name)
+        for name in sorted(current - wanted):
+            consumer.cancel_task_queue(name)

@@ -1,0 +1,56 @@
+"""What each prefork child has for itself: connections, an HTTP session, and its two threads."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from celery.signals import worker_process_init
+
+from ollama_client.transport import OllamaTransport
+from tasks.resources import Resources, get_resources, pool_connections
+from worker.event_stream import EventStream
+from worker.lease import LeaseThread
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child process of the worker `worker`, with everything made after the fork."""
+
+    worker: str
+    resources: Resources
+    transport: OllamaTransport
+    lease: LeaseThread
+    events: EventStream
+
+
+_children: list[Child] = []
+
+
+def start_child(worker: str) -> Child:
+    """Set this process up for running jobs."""
+    pool_connections(True)
+    resources = get_resources()
+    child = Child(
+        worker=worker,
+        resources=resources,
+        transport=OllamaTransport(resources.settings.ollama_host),
+        lease=LeaseThread(resources.service, resources.redis),
+        events=EventStream(resources.events),
+    )
+    child.lease.start()
+    child.events.start()
+    _children[:] = [child]
+    return child
+
+
+def this_child() -> Child:
+    """The child that this process is."""
+    return _children[0]
+
+
+def _on_process_init(sender: Any = None, **_: Any) -> None:
+    start_child(str(sender))
+
+
+def connect_signals() -> None:
+    """Set children up as they are forked."""
+    worker_process_init.connect(_on_process_init, weak=False)

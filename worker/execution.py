@@ -1,0 +1,147 @@
+"""One message, in a child: claim → ask Ollama → finish."""
+
+import logging
+import time
+from typing import Any
+
+from celery.exceptions import Ignore
+
+from jobs.errors import JobFailed
+from jobs.records import Claimed, Failure, Outcome
+from jobs.states import Status
+from ollama_client.errors import Aborted, GenerationAborted, OllamaError
+from ollama_client.limits import Limits
+from tasks import canvas
+from tasks.generation import Question, ask, figures_of
+from tasks.inline import limits_of
+from tasks.job_task import JobTask
+from tasks.publishing import publish
+from tasks.task_result import TaskResult, make_result
+from worker.child import Child, this_child
+from worker.intake import take_in
+from worker.lease import Run
+from worker.persistence import persist
+
+OUTAGE_WAIT_SECONDS = 5.0
+OUTAGE_POLL_SECONDS = 0.5
+log = logging.getLogger(__name__)
+
+
+def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskResult:
+    """
+    Run the job that a message names.
+
+    Raises:
+        Ignore: nothing to report to Celery: a void message, or a job that goes on later.
+        JobFailed: the job has failed for good; Celery then calls its errbacks.
+    """
+    child = this_child()
+    publication = (task.request.headers or {}).get("publication")
+    if publication is None:
+        take_in(task, args, kwargs)
+    job_id = task.request.id
+    service = child.resources.service
+    claimed = persist(lambda: service.claim(job_id, publication=publication, worker=child.worker))
+    if claimed is None:
+        raise Ignore
+    canvas.restore(task.request, claimed.canvas)
+    with child.lease.hold(claimed) as run:
+        child.events.status(job_id, Status.PROCESSING)
+        try:
+            outcome = _generate(child, run)
+        except OllamaError as error:
+            _after_error(task, child, run, error)
+        except Exception as error:
+            log.exception("job %s: the worker failed", job_id)
+            _fail(child, claimed, Failure("internal_error", f"The worker failed: {type(error).__name__}."))
+        return _finish(child, claimed, outcome)
+
+
+def _generate(child: Child, run: Run) -> Outcome:
+    claimed = run.claimed
+    if claimed.claim > 1:
+        child.events.restart(claimed.job_id)
+    is_first = True
+
+    def on_piece(text: str, thinking: str) -> None:
+        nonlocal is_first
+        child.events.token(claimed.job_id, text, thinking, urgent=is_first)
+        is_first = False
+
+    return ask(
+        child.transport,
+        Question(claimed.kind, claimed.model, claimed.input, claimed.job_id),
+        limits=limits_of(child.resources.settings, claimed.timeout_seconds),
+        cancellation=run.cancellation,
+        on_piece=on_piece,
+    )
+
+
+def _finish(child: Child, claimed: Claimed, outcome: Outcome) -> TaskResult:
+    finished = persist(
+        lambda: child.resources.service.finish(
+            claimed.job_id,
+            claimed.claim,
+            outcome,
+            has_successors=canvas.has_successors(claimed.canvas),
+        )
+    )
+    if not finished:
+        raise Ignore  # cancelled or taken back meanwhile: this answer is void
+    child.events.done(claimed.job_id, Status.COMPLETED)
+    return make_result(
+        job_id=claimed.job_id,
+        kind=claimed.kind,
+        model=claimed.model,
+        data=outcome.result_data,
+        figures=figures_of(outcome),
+    )
+
+
+def _after_error(task: JobTask, child: Child, run: Run, error: OllamaError) -> None:
+    """Decide what a generation that did not finish means for its job; always raises."""
+    if run.lost or isinstance(error, Aborted):
+        raise Ignore  # the row says why: cancelled, or somebody else's by now
+    if error.is_outage:
+        _hand_back(task, child, run.claimed)
+        log.warning("job %s: %s; waiting for Ollama", run.claimed.job_id, error.code)
+        _wait_for_ollama(child)
+        raise Ignore
+    text = error.text if isinstance(error, GenerationAborted) else None
+    message = f"{error} {error.remedy}".strip()
+    _fail(child, run.claimed, Failure(error.code, message, error.is_retryable, text))
+
+
+def _fail(child: Child, claimed: Claimed, failure: Failure) -> None:
+    """Count the attempt; always raises."""
+    service = child.resources.service
+    status = persist(lambda: service.fail_attempt(claimed, failure, worker=child.worker))
+    if status is Status.FAILED:
+        child.events.done(claimed.job_id, status)
+        raise JobFailed(f"{failure.code}: {failure.message}")
+    if status is Status.PENDING:
+        child.events.status(claimed.job_id, status)
+    raise Ignore
+
+
+def _hand_back(task: JobTask, child: Child, claimed: Claimed) -> None:
+    """Return the job to where the next one is taken from, at no cost of an attempt."""
+    service = child.resources.service
+    publication = persist(lambda: service.hand_back(claimed.job_id, claimed.claim))
+    if publication is not None:
+        child.events.status(claimed.job_id, Status.PENDING)
+        ageing_seconds = child.resources.settings.ageing_seconds
+        publish(task.app, publication, ageing_seconds=ageing_seconds, serve_next=True)
+
+
+def _wait_for_ollama(child: Child) -> None:
+    """Take no further job until Ollama answers, or for OUTAGE_WAIT_SECONDS."""
+    limits = Limits(connect_seconds=1.0, first_token_seconds=1.0)
+    ends_at = time.monotonic() + OUTAGE_WAIT_SECONDS
+    while time.monotonic() < ends_at:
+        time.sleep(OUTAGE_POLL_SECONDS)
+        try:
+            child.transport.request("GET", "/api/version", limits=limits)
+        except OllamaError:
+            continue
+        return

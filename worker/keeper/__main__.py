@@ -1,0 +1,114 @@
+"""`python -m worker.keeper WORKER PARENT`: one keeper, until its parent is gone."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.workers import withdraw_worker
+from settings import get_settings
+from tasks import app
+from tasks.resources import get_resources
+from worker.keeper import expiry, purge, reaper, retries
+from worker.keeper.keeper import Keeper
+from worker.keeper.leadership import Leadership
+from worker.keeper.reconciler import Reconciler
+from worker.keeper.registry import Registry
+
+PASS_SECONDS = 1.0
+PURGE_SECONDS = 60.0
+log = logging.getLogger("worker.keeper")
+
+
+class Housekeeping:
+    """The leader's services, and when they had better wait."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._leadership = Leadership(keeper.redis, keeper.worker)
+        self._reconciler = Reconciler(keeper)
+        self._last_pass = time.monotonic()
+        self._reap_from = 0.0
+        self._purge_at = 0.0
+
+    def run_once(self) -> None:
+        """One pass of everything, if this keeper leads."""
+        now = time.monotonic()
+        lease_seconds = self._keeper.settings.lease_seconds
+        # After a pause of ours (a suspended machine, a database that was away) others have
+        # had one too: they get the time of a lease to renew before any is taken back.
+        if now - self._last_pass > lease_seconds / 2:
+            self._reap_from = now + lease_seconds
+        if not self._leadership.is_held():
+            self._last_pass = now
+            return
+        self._run(lambda: retries.run_once(self._keeper))
+        self._run(lambda: expiry.run_once(self._keeper))
+        if now >= self._reap_from:
+            self._run(lambda: reaper.run_once(self._keeper))
+        self._run(self._reconciler.run_once)
+        if now >= self._purge_at:
+            self._purge_at = now + PURGE_SECONDS
+            self._run(lambda: purge.run_once(self._keeper))
+        self._last_pass = time.monotonic()
+
+    def give_up(self) -> None:
+        self._leadership.give_up()
+
+    def _run(self, service: Callable[[], int]) -> None:
+        try:
+            service()
+        except SQLAlchemyError as error:
+            self._reap_from = time.monotonic() + self._keeper.settings.lease_seconds
+            log.warning("the database does not answer: %s", type(error).__name__)
+
+
+def make_keeper(worker: str) -> Keeper:
+    """The keeper of this process."""
+    resources = get_resources()
+    return Keeper(
+        worker=worker,
+        settings=get_settings(),
+        app=app,
+        service=resources.service,
+        redis=resources.redis,
+        events=resources.events,
+    )
+
+
+def watch_ollama(keeper: Keeper, stopping: threading.Event) -> None:
+    """Report once a second; apart from the housekeeping, which a hanging Ollama must not hold up."""
+    registry = Registry(keeper)
+    while not stopping.wait(PASS_SECONDS):
+        registry.run_once()
+
+
+def main(worker: str, parent: int) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s keeper %(levelname)s %(message)s")
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keeper = make_keeper(worker)
+    Registry(keeper).run_once()
+    threading.Thread(target=watch_ollama, args=(keeper, stopping), daemon=True).start()
+    housekeeping = Housekeeping(keeper)
+    while not stopping.wait(PASS_SECONDS) and os.getppid() == parent:
+        try:
+            housekeeping.run_once()
+        except redis.RedisError as error:
+            log.warning("Redis does not answer: %s", type(error).__name__)
+    try:
+        housekeeping.give_up()
+        withdraw_worker(keeper.redis, worker)
+    except redis.RedisError:
+        log.info("Redis is gone already")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
