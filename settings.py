@@ -7,6 +7,8 @@ This module is the only reader of `os.environ`. Where both name a variable, the 
     SettingsError    a wrong value, told in one line: the variable, the value, what is allowed
     load()           reads everything anew and raises SettingsError
     get_settings()   the same, once a process; a wrong value ends the process with that line, status 2
+
+Two more readings, of what is no setting: `environment_bytes` and `child_environment`.
 """
 
 import difflib
@@ -262,6 +264,17 @@ def read_environment(env_file: Any = ROOT / ".env") -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} can't be read ({error}): allowed are lines NAME=VALUE") from None
     return {name: value for source in (from_file, os.environ) for name, value in source.items() if value}
+
+
+def environment_bytes(name: str) -> bytes:
+    """A variable's exact bytes, for what is no setting: the text that `make ask` hands over."""
+    return os.environb.get(name.encode(), b"")
+
+
+def child_environment(extra: Mapping[str, str], without: Iterable[str] = ()) -> dict[str, str]:
+    """This process's environment for a process that it starts: with some variables more, and some less."""
+    dropped = set(without)
+    return {name: value for name, value in os.environ.items() if name not in dropped} | dict(extra)
 
 
 def load(env_file: Path | None = ROOT / ".env") -> Settings:

@@ -4,7 +4,7 @@ What Paddock keeps in its folder `var/` besides data: secrets made at the first 
     secret.key            signs cookies
     admin.key             the first admin's API key
     flower.password       opens Flower
-    valkey.socket-path    where the embedded Valkey's socket is, `var/` itself having too long a path
+    valkey.socket-path    where the embedded Valkey's socket is, where the path of `var/` is no good for one
 """
 
 import contextlib
@@ -19,7 +19,7 @@ SOCKET_PATH_FILE = "valkey.socket-path"
 
 
 def socket_path(var_dir: Path) -> Path:
-    """The embedded Valkey's socket: under `var/`, or where the stack noted it, that path being too long."""
+    """The embedded Valkey's socket: under `var/`, or where the stack noted it, that path being no good."""
     note = var_dir / SOCKET_PATH_FILE
     try:
         return Path(note.read_text(encoding="utf-8").strip())

@@ -1,0 +1,21 @@
+"""What runs in this folder."""
+
+from settings import Settings
+
+from .places import Places, Running
+from .supervisor import Control
+from .terminal import say
+
+
+def show(settings: Settings) -> int:
+    """One line for each process; exit status 3, as init scripts have it, where nothing runs."""
+    places = Places(settings.var_dir)
+    if not places.is_up():
+        say("Nothing runs in this folder.")
+        return 3
+    for name, info in Control(places).processes().items():
+        print(f"{name:<12} {info['statename']:<9} {info['description']}")
+    running = Running.read(places)
+    if running is not None:
+        print(f"API {running.url}   Flower {running.flower_url}")
+    return 0

@@ -1,0 +1,19 @@
+"""gunicorn's configuration, for the local stack and for production: `gunicorn -c python:stack.web`."""
+
+from settings import get_settings
+
+_settings = get_settings()
+
+bind = (
+    f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+)
+# One gevent process holds 2,000 open streams (measured); a second one helps with submits alone.
+worker_class = "gevent"
+workers = 1
+worker_connections = 4000
+# A request may wait for its job; only a process that stopped answering its parent is replaced.
+timeout = 60
+# Open streams resume at the next process by their last event's id, so a stop need not wait for them long.
+graceful_timeout = 8
+# It would be put into the home folder, and two stacks on one machine would share it.
+control_socket_disable = True
