@@ -5,6 +5,8 @@ A client for Ollama that stands alone.
 streams at full speed, can be cancelled from another thread, and raises `OllamaError`.
 """
 
+import logging
+
 from ollama_client.cancellation import Cancellation
 from ollama_client.client import OllamaClient
 from ollama_client.errors import (
@@ -62,3 +64,6 @@ __all__ = [
     "parse_host",
     "reset_ollama_client",
 ]
+
+# Retries are logged; whether anybody sees it is the application's choice.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -25,6 +25,7 @@ class Call:
 
     Attributes:
         timer: Its limits.
+        where: The address, for error messages: without user name and password.
         connected: A connection stands, so a failure is a cut and not an unreachable host.
         fresh: This call opened its connection; False: it took over a kept-alive one.
         answered: The status line and headers have arrived.
@@ -36,8 +37,10 @@ class Call:
         timer: Timer,
         cancellation: Cancellation | None = None,
         on_finish: "Callable[[Call], None] | None" = None,
+        where: str = "",
     ) -> None:
         self.timer = timer
+        self.where = where
         self.connected = False
         self.fresh = False
         self.answered = False

@@ -35,6 +35,8 @@ class OllamaClient:
         max_retries: Attempts in all. After a failed one 2, 4, 8 … seconds pass, doubling.
             A request that Ollama refuses (4xx: an unknown model, say) is not repeated.
         retry: Replaces the above policy; tests hand in one that doesn't wait.
+        transport: Replaces the one for `host` and `port`, and with it `timeout` except in
+            `stream`; for TLS with a private CA, say.
 
     Temperature, as a guide: 0.1 very deterministic (extraction, classification),
     0.2 mostly deterministic (analysis, code), 0.3 slightly creative (summaries, advice),
@@ -57,6 +59,7 @@ class OllamaClient:
         max_retries: int = 3,
         *,
         retry: RetryPolicy | None = None,
+        transport: OllamaTransport | None = None,
     ) -> None:
         arguments.check_text("host", host)
         arguments.check_whole("port", port, at_most=65535)
@@ -67,13 +70,13 @@ class OllamaClient:
             arguments.check_text("model", model)
         self.model = model
         self.timeout = timeout
-        self.base_url = join_host(host, port)
         self._closing = threading.Event()
         self._retry = retry or RetryPolicy(max_retries, sleep=self._wait)
         self._counter = RequestCounter()
-        self._transport = OllamaTransport(
-            self.base_url, limits=Limits(timeout, timeout, timeout, timeout), pool_size=max_workers
+        self._transport = transport or OllamaTransport(
+            join_host(host, port), limits=Limits(timeout, timeout, timeout, timeout), pool_size=max_workers
         )
+        self.base_url = self._transport.base_url
         self._models = ModelChoice(self._transport, model)
         # Its threads start with the first batch.
         self._executor = ThreadPoolExecutor(max_workers, thread_name_prefix="ollama_client")

@@ -42,15 +42,16 @@ def explain(error: Exception, call: Call) -> OllamaError:
     if call.aborted:
         return Aborted()
     causes = list(_causes(error))
+    at = f"Ollama at {call.where}" if call.where else "Ollama"
     # Without errno it is our own limit; ETIMEDOUT is the network giving up.
     if any(isinstance(cause, TimeoutError) and cause.errno is None for cause in causes):
         return call.timer.expired()
     reason = _reason(causes)
     if not call.connected:
-        return OllamaUnavailable(f"Ollama is not reachable: {reason}")
+        return OllamaUnavailable(f"{at} is not reachable: {reason}")
     if any(_is_not_http(cause) for cause in causes):
         return InvalidResponse("The server did not answer in HTTP as Ollama does")
-    return ConnectionCut(f"The connection to Ollama was cut: {reason}")
+    return ConnectionCut(f"The connection to {at} was cut: {reason}")
 
 
 def error_of_status(status: int, headers: Mapping[str, str], raw_body: bytes) -> OllamaError:

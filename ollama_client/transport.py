@@ -58,6 +58,7 @@ class OllamaTransport:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("base_url must be http://HOST:PORT or https://HOST:PORT")
         self.base_url = base_url.rstrip("/")
+        self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self.limits = limits
         self._clock = clock
         self._lock = threading.RLock()
@@ -174,7 +175,7 @@ class OllamaTransport:
         limits: Limits | None,
         cancellation: Cancellation | None,
     ) -> Answer:
-        call = Call(Timer(limits or self.limits, self._clock), cancellation, self._forget)
+        call = Call(Timer(limits or self.limits, self._clock), cancellation, self._forget, self._where)
         with self._lock:
             self._under_way.add(call)
         try:

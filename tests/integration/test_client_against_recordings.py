@@ -32,7 +32,6 @@ from ollama_client import (
 )
 from tests.replay import (
     LAST_CHUNK,
-    ReplayServer,
     chunk,
     close,
     hang,
@@ -113,9 +112,12 @@ def test_each_recording_has_its_outcome(name):
 def test_an_aborted_generation_keeps_its_text():
     """What came before Ollama gave up silently is in the error."""
     response = recording("token_repeat_stream")["response"]
-    with replaying(script_of(response)) as server, OllamaTransport(server.url) as transport:
-        with pytest.raises(GenerationAborted) as caught:
-            list(transport.stream("/api/generate", BODY))
+    with (
+        replaying(script_of(response)) as server,
+        OllamaTransport(server.url) as transport,
+        pytest.raises(GenerationAborted) as caught,
+    ):
+        list(transport.stream("/api/generate", BODY))
     assert caught.value.text == "".join(json.loads(line)["response"] for line in response["lines"])
 
 
@@ -138,9 +140,12 @@ def test_lines_may_be_split_anywhere(size):
 def test_many_lines_in_one_portion():
     """Lines that arrive together are handed out one by one."""
     raw = token("a") + token("b") + token("c", done=True)
-    with replaying([send(stream_head() + chunk(raw) + LAST_CHUNK)]) as server:
-        with OllamaTransport(server.url) as transport, transport.stream("/api/generate", BODY) as stream:
-            assert [piece["response"] for piece in stream] == ["a", "b", "c"]
+    with (
+        replaying([send(stream_head() + chunk(raw) + LAST_CHUNK)]) as server,
+        OllamaTransport(server.url) as transport,
+        transport.stream("/api/generate", BODY) as stream,
+    ):
+        assert [piece["response"] for piece in stream] == ["a", "b", "c"]
 
 
 def stream_head():
@@ -184,9 +189,12 @@ def cut_head():
 )
 def test_a_broken_answer_has_its_name(script, outcome):
     """However the line breaks or stalls, the error says in which way, and never quotes the prompt."""
-    with replaying(script) as server, OllamaTransport(server.url, limits=SOON) as transport:
-        with pytest.raises(OllamaError) as caught:
-            list(transport.stream("/api/generate", BODY))
+    with (
+        replaying(script) as server,
+        OllamaTransport(server.url, limits=SOON) as transport,
+        pytest.raises(OllamaError) as caught,
+    ):
+        list(transport.stream("/api/generate", BODY))
     assert type(caught.value) is outcome
     assert PROMPT not in str(caught.value)
 
@@ -196,9 +204,12 @@ def test_a_cut_plain_answer_is_a_cut(cut_at):
     """An answer that is shorter than it promised is no success and no invalid answer."""
     response = recording("generate_warm_nonstream")["response"]
     raw = head_of(response) + response["body_text"].encode()[:cut_at]
-    with replaying([send(raw), close]) as server, OllamaTransport(server.url) as transport:
-        with pytest.raises(ConnectionCut):
-            transport.request("POST", "/api/generate", BODY)
+    with (
+        replaying([send(raw), close]) as server,
+        OllamaTransport(server.url) as transport,
+        pytest.raises(ConnectionCut),
+    ):
+        transport.request("POST", "/api/generate", BODY)
 
 
 def drip(connection):
@@ -421,4 +432,3 @@ def test_concurrent_calls_share_a_transport():
         results = client.generate_batch(["hello"] * 40)
         client.shutdown()
     assert all(result["success"] for result in results)
-    assert isinstance(server, ReplayServer)
