@@ -1,5 +1,6 @@
 """What each prefork child has for itself: connections, an HTTP session, and its two threads."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ _children: list[Child] = []
 
 def start_child(worker: str) -> Child:
     """Set this process up for running jobs."""
+    os.setpgrp()  # a SIGTERM to the worker's group is for the parent, which drains
     pool_connections(True)
     resources = get_resources()
     child = Child(

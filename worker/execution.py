@@ -18,6 +18,7 @@ from tasks.job_task import JobTask
 from tasks.publishing import publish
 from tasks.task_result import TaskResult, make_result
 from worker.child import Child, this_child
+from worker.drain import listen_for_drain
 from worker.intake import take_in
 from worker.lease import Run
 from worker.persistence import persist
@@ -36,6 +37,7 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
         JobFailed: the job has failed for good; Celery then calls its errbacks.
     """
     child = this_child()
+    listen_for_drain()
     publication = (task.request.headers or {}).get("publication")
     if publication is None:
         take_in(task, args, kwargs)
@@ -100,8 +102,11 @@ def _finish(child: Child, claimed: Claimed, outcome: Outcome) -> TaskResult:
 
 def _after_error(task: JobTask, child: Child, run: Run, error: OllamaError) -> None:
     """Decide what a generation that did not finish means for its job; always raises."""
-    if run.lost or isinstance(error, Aborted):
+    if run.lost:
         raise Ignore  # the row says why: cancelled, or somebody else's by now
+    if isinstance(error, Aborted):  # drained
+        _hand_back(task, child, run.claimed)
+        raise Ignore
     if error.is_outage:
         _hand_back(task, child, run.claimed)
         log.warning("job %s: %s; waiting for Ollama", run.claimed.job_id, error.code)
@@ -138,7 +143,7 @@ def _wait_for_ollama(child: Child) -> None:
     """Take no further job until Ollama answers, or for OUTAGE_WAIT_SECONDS."""
     limits = Limits(connect_seconds=1.0, first_token_seconds=1.0)
     ends_at = time.monotonic() + OUTAGE_WAIT_SECONDS
-    while time.monotonic() < ends_at:
+    while time.monotonic() < ends_at and not child.lease.is_draining:
         time.sleep(OUTAGE_POLL_SECONDS)
         try:
             child.transport.request("GET", "/api/version", limits=limits)

@@ -35,10 +35,16 @@ class Run:
         self.claimed = claimed
         self.cancellation = Cancellation()
         self.lost = False
+        self.drained = False
 
     def lose(self) -> None:
         """The job is no longer ours: whatever comes out of it is void."""
         self.lost = True
+        self.cancellation.cancel()
+
+    def drain(self) -> None:
+        """The worker ends: stop, and hand the job back."""
+        self.drained = True
         self.cancellation.cancel()
 
 
@@ -52,16 +58,26 @@ class LeaseThread(threading.Thread):
         self._pubsub: Any = None
         self._current: Run | None = None
         self._parent = os.getppid()
+        self.is_draining = False
 
     @contextmanager
     def hold(self, claimed: Claimed) -> Iterator[Run]:
         """Renew until the block is left."""
         run = Run(claimed)
         self._current = run
+        if self.is_draining:
+            run.drain()
         try:
             yield run
         finally:
             self._current = None
+
+    def drain(self) -> None:
+        """Stop the current run and those to come; called by a signal handler."""
+        self.is_draining = True
+        run = self._current
+        if run is not None:
+            run.drain()
 
     def run(self) -> None:
         renew_at = time.monotonic() + RENEW_SECONDS

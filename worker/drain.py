@@ -1,0 +1,54 @@
+"""
+Ending a worker without losing a job: warm shutdown first, then DRAIN_SECONDS later the rest is handed back.
+
+Celery's warm shutdown waits for running tasks as long as they take. When the time
+is up the parent sends its children DRAIN_SIGNAL; each stops its generation and
+returns its job to the queue, at no cost of an attempt.
+"""
+
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import worker_shutting_down
+
+from settings import get_settings
+from worker.child import this_child
+
+DRAIN_SIGNAL = signal.SIGUSR1
+
+
+class DrainStep(bootsteps.StartStopStep):
+    """In the parent: arms the timer at the first shutdown signal."""
+
+    requires = {"celery.worker.components:Pool"}
+
+    def start(self, parent: Any) -> None:
+        self._worker = parent
+        self._armed = False
+        worker_shutting_down.connect(self._arm, weak=False)
+
+    def _arm(self, how: str = "", **_: Any) -> None:
+        if self._armed:  # a second signal must not start the time anew
+            return
+        self._armed = True
+        signal.signal(signal.SIGALRM, self._drain)
+        seconds = get_settings().drain_seconds if how == "Warm" else 0.0
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 1.0)
+
+    def _drain(self, *_: Any) -> None:
+        """Once a second from then on: a child may just have been between two jobs."""
+        for process in list(self._worker.pool._pool._pool):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, DRAIN_SIGNAL)
+
+
+def listen_for_drain() -> None:
+    """In a child, in the task's body: billiard takes this signal for itself when a child starts."""
+    signal.signal(DRAIN_SIGNAL, _on_drain)
+
+
+def _on_drain(*_: Any) -> None:
+    this_child().lease.drain()
