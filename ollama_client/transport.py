@@ -124,34 +124,60 @@ class OllamaTransport:
         check_done(result)
         return result
 
-    def generate(self, model: str, prompt: str, **fields: Any) -> OllamaStream:
+    def generate(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        limits: Limits | None = None,
+        cancellation: Cancellation | None = None,
+        **fields: Any,
+    ) -> OllamaStream:
         """Stream /api/generate; `fields` go into the body (system, options, keep_alive, …)."""
-        return self.stream("/api/generate", {"model": model, "prompt": prompt, **fields})
+        body = {"model": model, "prompt": prompt, **fields}
+        return self.stream("/api/generate", body, limits=limits, cancellation=cancellation)
 
-    def chat(self, model: str, messages: Sequence[Mapping[str, Any]], **fields: Any) -> OllamaStream:
+    def chat(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        limits: Limits | None = None,
+        cancellation: Cancellation | None = None,
+        **fields: Any,
+    ) -> OllamaStream:
         """Stream /api/chat; `fields` go into the body (tools, options, think, …)."""
-        return self.stream("/api/chat", {"model": model, "messages": list(messages), **fields})
+        body = {"model": model, "messages": list(messages), **fields}
+        return self.stream("/api/chat", body, limits=limits, cancellation=cancellation)
 
-    def embed(self, model: str, texts: str | Sequence[str], **fields: Any) -> dict[str, Any]:
+    def embed(
+        self,
+        model: str,
+        texts: str | Sequence[str],
+        *,
+        limits: Limits | None = None,
+        cancellation: Cancellation | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
         """The answer of /api/embed: `embeddings`, one list of floats a text, and counts."""
-        texts = texts if isinstance(texts, str) else list(texts)
-        return self.request("POST", "/api/embed", {"model": model, "input": texts, **fields})
+        body = {"model": model, "input": texts if isinstance(texts, str) else list(texts), **fields}
+        return self.request("POST", "/api/embed", body, limits=limits, cancellation=cancellation)
 
-    def show(self, model: str) -> dict[str, Any]:
+    def show(self, model: str, *, limits: Limits | None = None) -> dict[str, Any]:
         """What /api/show knows of a model: `capabilities`, `details`, `model_info`, …"""
-        return self.request("POST", "/api/show", {"model": model})
+        return self.request("POST", "/api/show", {"model": model}, limits=limits)
 
-    def tags(self) -> list[dict[str, Any]]:
+    def tags(self, *, limits: Limits | None = None) -> list[dict[str, Any]]:
         """The installed models: `name`, `size` (bytes), `details`, …"""
-        return list(self.request("GET", "/api/tags").get("models") or [])
+        return list(self.request("GET", "/api/tags", limits=limits).get("models") or [])
 
-    def ps(self) -> list[dict[str, Any]]:
+    def ps(self, *, limits: Limits | None = None) -> list[dict[str, Any]]:
         """The loaded models. One that is loading is not among them yet, a crashed one may be."""
-        return list(self.request("GET", "/api/ps").get("models") or [])
+        return list(self.request("GET", "/api/ps", limits=limits).get("models") or [])
 
-    def version(self) -> str:
+    def version(self, *, limits: Limits | None = None) -> str:
         """Ollama's version."""
-        return str(self.request("GET", "/api/version").get("version", ""))
+        return str(self.request("GET", "/api/version", limits=limits).get("version", ""))
 
     def abort(self) -> None:
         """

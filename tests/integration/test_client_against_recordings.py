@@ -1,8 +1,11 @@
 """The client reads what a real Ollama sent, byte for byte, and what a broken line makes of it."""
 
 import json
+import shutil
 import signal
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -32,6 +35,7 @@ from ollama_client import (
 )
 from tests.replay import (
     LAST_CHUNK,
+    ReplayServer,
     chunk,
     close,
     hang,
@@ -432,3 +436,80 @@ def test_concurrent_calls_share_a_transport():
         results = client.generate_batch(["hello"] * 40)
         client.shutdown()
     assert all(result["success"] for result in results)
+
+
+def test_typed_calls_read_the_recordings():
+    """Each convenience sends its body and takes the useful part of the answer."""
+    names = ["chat_stream", "embed_array", "show_tools", "tags", "ps_loaded", "version"]
+    scripts = [script_of(recording(name)["response"]) for name in names]
+    with replaying(*scripts) as server, OllamaTransport(server.url) as transport:
+        chunks = list(transport.chat("tiny-a", [{"role": "user", "content": "hi"}], options={"seed": 1}))
+        assert chunks[-1]["done_reason"] == "length"
+        assert len(transport.embed("tiny-a", ["a", "b"], truncate=True)["embeddings"]) == 2
+        assert "tools" in transport.show("tiny-tools")["capabilities"]
+        assert {"tiny-a:latest", "tiny-b:latest"} <= {model["name"] for model in transport.tags()}
+        assert [model["name"] for model in transport.ps()] == ["tiny-a:latest"]
+        assert transport.version() == "0.24.0"
+        bodies = [request.partition(b"\r\n\r\n")[2] for request in server.requests[:3]]
+    assert json.loads(bodies[0])["options"] == {"seed": 1}
+    assert json.loads(bodies[1]) == {"model": "tiny-a", "input": ["a", "b"], "truncate": True}
+    assert json.loads(bodies[2]) == {"model": "tiny-tools"}
+
+
+class TLSReplayServer(ReplayServer):
+    """The same behind TLS."""
+
+    def __init__(self, certificate, *scripts):
+        super().__init__(*scripts)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate)
+
+    @property
+    def url(self):
+        return f"https://localhost:{self.port}"
+
+    def _serve(self, sock):
+        with suppress(OSError), self.context.wrap_socket(sock, server_side=True) as wrapped:
+            super()._serve(wrapped)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate for localhost, with its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: it makes the certificate")
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", path, "-out", f"{path}.crt"]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + path.with_name("localhost.pem.crt").read_bytes())
+    return path
+
+
+def test_tls_streams_and_can_be_cancelled(certificate):
+    """Over https everything works as over http, the kept connection and cancelling included."""
+    cancellation = Cancellation()
+    with (
+        TLSReplayServer(certificate, good(), PHASES["mid-stream"]) as server,
+        OllamaTransport(server.url, verify=str(certificate)) as transport,
+    ):
+        list(transport.stream("/api/generate", BODY))
+        stream = transport.stream("/api/generate", BODY, cancellation=cancellation)
+        next(stream)
+        thread = threading.Thread(target=lambda: server.reached.wait(5) and cancellation.cancel())
+        thread.start()
+        with pytest.raises(Aborted):
+            next(stream)
+        thread.join()
+        assert server.gone.wait(5)
+        assert server.connections == 1
+
+
+def test_a_certificate_that_is_not_trusted_is_named(certificate):
+    """It counts as unreachable, and the reason is in the message."""
+    with (
+        TLSReplayServer(certificate, good()) as server,
+        OllamaTransport(server.url) as transport,
+        pytest.raises(OllamaUnavailable, match="certificate"),
+    ):
+        transport.stream("/api/generate", BODY)
