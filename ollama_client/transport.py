@@ -1,33 +1,19 @@
 """One exchange with Ollama at a time, without retries: errors leave as `OllamaError`, nothing else does."""
 
-import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
-
-import requests
 
 from ollama_client.answer import Answer
-from ollama_client.call import Call, current_call
+from ollama_client.call import Call
 from ollama_client.cancellation import Cancellation
-from ollama_client.connection import CallAdapter
-from ollama_client.errors import ConnectionCut
 from ollama_client.limits import Clock, Limits, Timer
+from ollama_client.sending import Request, Sender, json_request
 from ollama_client.stream import OllamaStream, check_done, parsed_object
-from ollama_client.translation import translated
 
 _DEFAULT_LIMITS = Limits()
-_HEADERS = {
-    "Accept": "application/x-ndjson, application/json",
-    "Accept-Encoding": "identity",  # a compressing proxy would hold tokens back
-    "User-Agent": "ollama_client",
-}
 
 
 class OllamaTransport:
@@ -54,21 +40,12 @@ class OllamaTransport:
         verify: bool | str = True,
         clock: Clock = time.monotonic,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("base_url must be http://HOST:PORT or https://HOST:PORT")
-        self.base_url = base_url.rstrip("/")
-        self._where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._sender = Sender(base_url, pool_size, verify)
+        self.base_url = self._sender.base_url
         self.limits = limits
         self._clock = clock
         self._lock = threading.RLock()
         self._under_way: set[Call] = set()
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = verify
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, CallAdapter(pool_connections=1, pool_maxsize=pool_size))
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +74,7 @@ class OllamaTransport:
             OllamaError: Here for what fails before the first token, from the stream later.
         """
         return OllamaStream(
-            self._open(_json_request("POST", path, {**body, "stream": True}, headers), limits, cancellation)
+            self._open(json_request("POST", path, {**body, "stream": True}, headers), limits, cancellation)
         )
 
     def request(
@@ -119,7 +96,7 @@ class OllamaTransport:
             GenerationAborted: It says `done: false`.
             OllamaError: It failed in any other way.
         """
-        answer = self._open(_json_request(method, path, body, headers), limits, cancellation)
+        answer = self._open(json_request(method, path, body, headers), limits, cancellation)
         result = parsed_object(answer.read_all())
         check_done(result)
         return result
@@ -193,19 +170,19 @@ class OllamaTransport:
 
     def close(self) -> None:
         """Close the idle connections; those of calls under way close as the calls end."""
-        self._session.close()
+        self._sender.close()
 
     def _open(
         self,
-        request: "_Request",
+        request: Request,
         limits: Limits | None,
         cancellation: Cancellation | None,
     ) -> Answer:
-        call = Call(Timer(limits or self.limits, self._clock), cancellation, self._forget, self._where)
+        call = Call(Timer(limits or self.limits, self._clock), cancellation, self._forget, self._sender.where)
         with self._lock:
             self._under_way.add(call)
         try:
-            return Answer(self._send(request, call), call)
+            return Answer(self._sender.send(request, call), call)
         except BaseException:
             call.finish()
             raise
@@ -213,55 +190,3 @@ class OllamaTransport:
     def _forget(self, call: Call) -> None:
         with self._lock:
             self._under_way.discard(call)
-
-    def _send(self, request: "_Request", call: Call) -> requests.Response:
-        try:
-            return self._send_once(request, call)
-        except ConnectionCut:
-            # The server may close a kept-alive connection at any moment. That is no outage,
-            # as long as nothing of an answer had come.
-            if call.fresh or call.answered:
-                raise
-        call.restart()
-        return self._send_once(request, call)
-
-    def _send_once(self, request: "_Request", call: Call) -> requests.Response:
-        with _serving(call), translated(call):
-            return self._session.request(
-                request.method,
-                self.base_url + request.path,
-                data=request.data,
-                headers=request.headers,
-                stream=True,
-                allow_redirects=False,
-            )
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What is sent; kept, since a stale connection makes it necessary to send it again."""
-
-    method: str
-    path: str
-    data: bytes | None
-    headers: Mapping[str, str]
-
-
-def _json_request(
-    method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
-) -> _Request:
-    merged = {**_HEADERS, **(headers or {})}
-    if body is None:
-        return _Request(method, path, None, merged)
-    data = json.dumps(body, allow_nan=False).encode()
-    return _Request(method, path, data, {**merged, "Content-Type": "application/json"})
-
-
-@contextmanager
-def _serving(call: Call) -> Iterator[None]:
-    """Tells the connections beneath which call they serve."""
-    token = current_call.set(call)
-    try:
-        yield
-    finally:
-        current_call.reset(token)

@@ -411,10 +411,12 @@ def test_the_body_goes_out_as_it_is_with_streaming_forced(monkeypatch):
     """Proxies of the environment are ignored, a path prefix is kept, the body is not touched."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     body = {"model": "m", "prompt": "🐎 \ud800", "stream": False, "unknown": [1]}
+    headers = {"X-Request-ID": "r1"}
     with replaying(good()) as server, OllamaTransport(f"{server.url}/prefix/") as transport:
-        list(transport.stream("/api/generate", body))
+        list(transport.stream("/api/generate", body, headers=headers))
         head, _, sent = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /prefix/api/generate HTTP/1.1\r\n")
+    assert b"\r\nX-Request-ID: r1\r\n" in head
     assert json.loads(sent) == {**body, "stream": True}
 
 

@@ -1,0 +1,110 @@
+"""Sending a request over a kept-alive connection, or a new one where that is stale."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from ollama_client.call import Call, current_call
+from ollama_client.connection import CallAdapter
+from ollama_client.errors import ConnectionCut
+from ollama_client.translation import translated
+
+_HEADERS = {
+    "Accept": "application/x-ndjson, application/json",
+    "Accept-Encoding": "identity",  # a compressing proxy would hold tokens back
+    "User-Agent": "ollama_client",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent; kept, since a stale connection makes it necessary to send it again."""
+
+    method: str
+    path: str
+    data: bytes | None
+    headers: Mapping[str, str]
+
+
+def json_request(
+    method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+) -> Request:
+    """A request with this body as JSON, or none; ValueError for NaN and infinity in it."""
+    merged = {**_HEADERS, **(headers or {})}
+    if body is None:
+        return Request(method, path, None, merged)
+    data = json.dumps(body, allow_nan=False).encode()
+    return Request(method, path, data, {**merged, "Content-Type": "application/json"})
+
+
+class Sender:
+    """
+    The requests session for one address; may be shared by threads.
+
+    Attributes:
+        where: The address without user name and password.
+
+    Raises:
+        ValueError: The base URL has no http or https, or no host.
+    """
+
+    def __init__(self, base_url: str, pool_size: int, verify: bool | str) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("base_url must be http://HOST:PORT or https://HOST:PORT")
+        self.base_url = base_url.rstrip("/")
+        self.where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = verify
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, CallAdapter(pool_connections=1, pool_maxsize=pool_size))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._session.close()
+
+    def send(self, request: Request, call: Call) -> requests.Response:
+        """
+        The answer, of whatever status, as soon as its headers are there.
+
+        Raises:
+            OllamaUnavailable, OllamaTimeout, InvalidResponse, Aborted: There is none.
+        """
+        try:
+            return self._send_once(request, call)
+        except ConnectionCut:
+            # The server may close a kept-alive connection at any moment. That is no outage,
+            # as long as nothing of an answer had come.
+            if call.fresh or call.answered:
+                raise
+        call.restart()
+        return self._send_once(request, call)
+
+    def _send_once(self, request: Request, call: Call) -> requests.Response:
+        with _serving(call), translated(call):
+            return self._session.request(
+                request.method,
+                self.base_url + request.path,
+                data=request.data,
+                headers=request.headers,
+                stream=True,
+                allow_redirects=False,
+            )
+
+
+@contextmanager
+def _serving(call: Call) -> Iterator[None]:
+    """Tells the connections beneath which call they serve."""
+    token = current_call.set(call)
+    try:
+        yield
+    finally:
+        current_call.reset(token)
