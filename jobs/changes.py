@@ -40,6 +40,7 @@ def failure(failure: Failure, moment: ColumnElement[Any]) -> dict[str, Any]:
         "status": Status.FAILED,
         "completed_at": moment,
         "lease_until": None,
+        "successors_pending": Job.has_successors,
         "error_code": failure.code,
         "error_message": failure.message,
     }

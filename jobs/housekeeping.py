@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from jobs import changes
 from jobs.instants import later
 from jobs.models import IS_PENDING, IS_RELEASED, IS_RUNNING, Attempt, Job, JobPayload, JobResult
-from jobs.records import Failure, Publication
+from jobs.records import Failure, Publication, Untold
 from jobs.service import JobService
 from jobs.states import Status
 
@@ -104,6 +104,7 @@ def expire_due(service: JobService, *, now: datetime | None = None) -> list[str]
         .values(
             status=Status.EXPIRED,
             completed_at=moment,
+            successors_pending=Job.has_successors,
             error_code="expired",
             error_message="The job had not started by its deadline.",
         )
@@ -136,3 +137,16 @@ def purge_completed(service: JobService, *, older_than_seconds: float, now: date
             session.execute(delete(table).where(table.job_id.in_(found)))
         session.execute(delete(Job).where(Job.id.in_(found)))
     return len(found)
+
+
+def untold_successors(service: JobService, *, seconds_ago: float) -> list[Untold]:
+    """Jobs that ended this long ago, and whose successors have not been told."""
+    with service.database.reading() as session:
+        rows = session.execute(
+            select(Job.id, Job.task, Job.status, JobPayload.canvas)
+            .join(JobPayload, JobPayload.job_id == Job.id)
+            .where(Job.successors_pending, Job.completed_at < later(service.database.moment(), -seconds_ago))
+            .order_by(Job.completed_at)
+            .limit(BATCH)
+        )
+        return [Untold(row.id, row.task, Status(row.status), row.canvas) for row in rows]

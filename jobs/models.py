@@ -68,6 +68,9 @@ class Job(Base):
     worker: Mapped[str | None] = mapped_column(String(255))
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+
+    # Links, chain members and chords: whether there are any, and whether they are still to be told.
+    has_successors: Mapped[bool] = mapped_column(Boolean, default=False)
     successors_pending: Mapped[bool] = mapped_column(Boolean, default=False)
 
     processing_seconds: Mapped[float | None]
@@ -113,6 +116,25 @@ class Attempt(Base):
     ended_at: Mapped[datetime]
     code: Mapped[str] = mapped_column(String(64))
     message: Mapped[str] = mapped_column(Text)
+
+
+class Chord(Base):
+    """How many tasks a chord waits for."""
+
+    __tablename__ = "chords"
+
+    group_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    size: Mapped[int | None]  # not known until the last one is sent
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ChordPart(Base):
+    """A task of a chord that has ended. A row each and no counter, so that telling twice counts once."""
+
+    __tablename__ = "chord_parts"
+
+    group_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    task_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
 
 
 class ApiKey(Base):
@@ -164,4 +186,9 @@ Index("ix_jobs_not_before", Job.not_before, **_only(f"{_PENDING} AND released_at
 Index("ix_jobs_published", Job.published_at, **_only(f"{_PENDING} AND released_at IS NOT NULL"))  # reconciler
 Index("ix_jobs_position", Job.model, Job.due_at, Job.id, **_only(f"{_PENDING} AND released_at IS NOT NULL"))
 Index("ix_jobs_deadline", Job.deadline_at, **_only(f"{_PENDING} AND deadline_at IS NOT NULL"))  # expiry
-Index("ix_jobs_successors", Job.completed_at, **_only("successors_pending"))  # crash between finish and links
+Index(
+    "ix_jobs_successors",
+    Job.completed_at,
+    sqlite_where=text("successors_pending = 1"),
+    postgresql_where=text("successors_pending"),
+)  # crash between finish and links

@@ -45,6 +45,12 @@ def find_job(session: Session, job_id: str) -> Job | None:
     return session.get(Job, job_id)
 
 
+def read_status(session: Session, job_id: str) -> Status | None:
+    """A job's status alone; None: there is no such job."""
+    status = session.execute(select(Job.status).where(Job.id == job_id)).scalar_one_or_none()
+    return None if status is None else Status(status)
+
+
 def view_job(session: Session, job: Job, *, whole: bool = False) -> JobView:
     """
     A job to show. `result_data` always comes along where there is one.
@@ -135,6 +141,22 @@ def list_attempts(session: Session, found: list[Job]) -> dict[str, list[Attempt]
     for attempt in rows.scalars():
         by_job.setdefault(attempt.job_id, []).append(attempt)
     return by_job
+
+
+def queue_positions(session: Session, found: list[Job]) -> dict[str, int]:
+    """`queue_position` by job id, for a page of a list: one query a model, of POSITION_CAP rows at most."""
+    waiting = [job for job in found if job.status == Status.PENDING and job.due_at is not None]
+    positions: dict[str, int] = {}
+    for model in {job.model for job in waiting}:
+        line = (
+            select(Job.id)
+            .where(IS_PENDING, IS_RELEASED, Job.model == model)
+            .order_by(Job.due_at, Job.id)
+            .limit(POSITION_CAP)
+        )
+        ranks = {job_id: rank for rank, job_id in enumerate(session.execute(line).scalars())}
+        positions |= {job.id: ranks.get(job.id, POSITION_CAP) for job in waiting if job.model == model}
+    return positions
 
 
 def count_pending(session: Session, *, at_most: int) -> int:

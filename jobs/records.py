@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from jobs.states import Status
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -65,6 +67,16 @@ class Failure:
     message: str
     is_retryable: bool = False
     text: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Untold:
+    """An ended job whose successors still wait to hear of it."""
+
+    job_id: str
+    task: str
+    status: Status
+    canvas: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class JobService:
         job_id: str | None = None,
         service: str | None = None,
         canvas: Mapping[str, Any] | None = None,
+        has_successors: bool = False,
         delay_seconds: float = 0.0,
         now: datetime | None = None,
     ) -> Submitted:
@@ -76,6 +77,7 @@ class JobService:
                 "labels": request.metadata,
                 "created_at": moment,
                 "timeout_seconds": request.timeout_seconds,
+                "has_successors": has_successors,
             }
             if request.deadline_seconds is not None:
                 values["deadline_at"] = later(moment, request.deadline_seconds)
@@ -131,20 +133,19 @@ class JobService:
         claim: int,
         outcome: Outcome,
         *,
-        has_successors: bool = False,
         now: datetime | None = None,
     ) -> bool:
         """
         Complete a run; False when it is stale, and then nothing of it is kept.
 
-        `has_successors` is kept with it, so that links and chain members that a crash
-        left unsent are sent later.
+        The same transaction notes that successors are still to be told, so that what a
+        crash leaves unsent is sent later.
         """
         statement = changes.run(job_id, claim).values(
             status=Status.COMPLETED,
             completed_at=self.database.moment(now),
             lease_until=None,
-            successors_pending=has_successors,
+            successors_pending=Job.has_successors,
             error_code=None,
             error_message=None,
             processing_seconds=outcome.processing_seconds,
@@ -197,20 +198,25 @@ class JobService:
         with self.database.writing() as session:
             return next(iter(changes.publications(session, statement)), None)
 
-    def cancel(self, job_id: str, *, now: datetime | None = None) -> None:
+    def cancel(self, job_id: str, *, only_pending: bool = False, now: datetime | None = None) -> None:
         """
         Cancel a pending or running job. A run that loses its job so stops by itself.
+
+        Args:
+            only_pending: Leave a running one alone.
 
         Raises:
             AlreadyComplete: too late. JobNotFound: no such job.
         """
+        sources = {Status.PENDING} if only_pending else sources_of(Status.CANCELLED)
         statement = (
             update(Job)
-            .where(Job.id == job_id, Job.status.in_(sources_of(Status.CANCELLED)))
+            .where(Job.id == job_id, Job.status.in_(sources))
             .values(
                 status=Status.CANCELLED,
                 completed_at=self.database.moment(now),
                 lease_until=None,
+                successors_pending=Job.has_successors,
                 error_code="cancelled",
                 error_message="The job was cancelled.",
             )
@@ -237,6 +243,7 @@ class JobService:
                 deadline_at=None,
                 started_at=None,
                 completed_at=None,
+                successors_pending=False,
                 error_code=None,
                 error_message=None,
                 **changes.release(moment, Job.priority, self.policy),
@@ -251,7 +258,7 @@ class JobService:
         return found[0]
 
     def successors_sent(self, job_id: str) -> None:
-        """The job's links, chain and chord have been handed to Celery."""
+        """The job's links, chain, chord and errbacks have been handed to Celery."""
         with self.database.writing() as session:
             session.execute(
                 update(Job)

@@ -11,17 +11,21 @@ from typing import Any
 
 from celery import states
 from celery.backends.database import DatabaseBackend
+from celery.canvas import maybe_signature
 from celery.exceptions import TaskRevokedError, TimeoutError
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from jobs.errors import AlreadyComplete, JobFailed, JobNotFound
+from jobs.errors import JobFailed
 from jobs.models import Job, JobResult
 from jobs.states import Status
+from tasks import chords
+from tasks.cancelling import cancel_quietly
 from tasks.resources import get_resources
 from tasks.task_result import make_result
 
 POLL_SECONDS = 0.02
+_SUCCESSORS = ("callbacks", "errbacks", "chain", "chord")  # a request's names for them
 
 CELERY_STATES = {
     Status.PENDING: states.PENDING,
@@ -42,6 +46,20 @@ class JobBackend(DatabaseBackend):
     def on_backend_retryable_error(self, exc: BaseException) -> None:
         """Nothing to throw away: sessions live for one call."""
 
+    def mark_as_done(self, task_id: str, result: Any, request: Any = None, *args: Any, **kwargs: Any) -> None:
+        super().mark_as_done(task_id, result, request, *args, **kwargs)
+        self._told(task_id, request)
+
+    def mark_as_failure(self, task_id: str, *args: Any, request: Any = None, **kwargs: Any) -> None:
+        super().mark_as_failure(task_id, *args, request=request, **kwargs)
+        self._told(task_id, request)
+
+    @staticmethod
+    def _told(task_id: str, request: Any) -> None:
+        """Links went out before, chord and errbacks just now: the keeper need not."""
+        if request is not None and any(getattr(request, name, None) for name in _SUCCESSORS):
+            get_resources().service.successors_sent(task_id)
+
     def _store_result(
         self,
         task_id: str,
@@ -53,9 +71,7 @@ class JobBackend(DatabaseBackend):
     ) -> None:
         if self._find_job(task_id) is None:
             super()._store_result(task_id, result, state, traceback=traceback, request=request, **kwargs)
-        elif state == states.SUCCESS:
-            get_resources().service.successors_sent(task_id)
-        elif state == states.REVOKED:
+        elif state == states.REVOKED:  # every other state is the row's own already
             cancel_quietly(task_id)
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
@@ -100,6 +116,21 @@ class JobBackend(DatabaseBackend):
         if job is None:
             super()._forget(task_id)
 
+    def apply_chord(self, header_result_args: Any, body: Any, **kwargs: Any) -> None:
+        """Keep the chord's shape, so that its results can be put together in their order."""
+        self.ensure_chords_allowed()
+        chords.open_chord(get_resources().database, header_result_args[0])
+        self.app.GroupResult(*header_result_args).save(backend=self)
+
+    def set_chord_size(self, group_id: str, chord_size: int) -> None:
+        chords.set_size(get_resources().database, group_id, chord_size)
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
+        """Count a chord's task that has ended; after the last one the chord's body is sent."""
+        group_id, database = request.group, get_resources().database
+        if group_id and request.id and chords.is_complete_with(database, group_id, request.id):
+            chords.send_body(self, group_id, maybe_signature(request.chord, app=self.app))
+
     def wait_for(
         self,
         task_id: str,
@@ -124,11 +155,3 @@ class JobBackend(DatabaseBackend):
     def _find_job(self, task_id: str) -> Job | None:
         with get_resources().database.reading() as session:
             return session.get(Job, task_id)
-
-
-def cancel_quietly(task_id: str) -> None:
-    """Celery says that a task is revoked; a job that has ended already stays as it is."""
-    try:
-        get_resources().service.cancel(task_id)
-    except (AlreadyComplete, JobNotFound):
-        return

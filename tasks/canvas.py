@@ -13,6 +13,7 @@ from typing import Any
 from kombu.utils.json import dumps
 
 _OPTIONS = ("chain", "chord", "group_id", "group_index", "root_id", "parent_id", "headers")
+_SUCCESSORS = ("link", "link_error", "chain", "chord")
 _NAMESPACE = uuid.UUID("0c0d9f0e-6df0-5f0d-8a7b-1f4c1a4f6a55")
 
 
@@ -58,5 +59,5 @@ def restore(request: Any, canvas: Mapping[str, Any] | None) -> None:
 
 
 def has_successors(canvas: Mapping[str, Any] | None) -> bool:
-    """Whether something is to be sent when the job has completed."""
-    return bool(canvas and (canvas.get("link") or canvas.get("chain") or canvas.get("chord")))
+    """Whether somebody is to be told when the job has ended, well or not."""
+    return any(bool(canvas.get(name)) for name in _SUCCESSORS) if canvas else False

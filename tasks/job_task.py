@@ -116,6 +116,7 @@ class JobTask(Task):
             job_id=job_id,
             service=service,
             canvas=packed_canvas,
+            has_successors=canvas.has_successors(packed_canvas),
             delay_seconds=delay_seconds,
         )
         if submitted.publication is not None:

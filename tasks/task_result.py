@@ -41,7 +41,17 @@ def make_result(
 
 
 def as_text(value: Any) -> Any:
-    """In a chain, the result of the job before stands for its text; anything else for itself."""
-    if isinstance(value, TaskResult) or (isinstance(value, dict) and {"text", "model"} <= value.keys()):
+    """
+    In a chain, the result of the job before stands for its text; anything else for itself.
+
+    After a group, the results of all its jobs stand for their texts, a blank line between two.
+    """
+    if _is_result(value):
         return value["text"]
+    if isinstance(value, list) and value and all(_is_result(item) for item in value):
+        return "\n\n".join(item["text"] for item in value)
     return value
+
+
+def _is_result(value: Any) -> bool:
+    return isinstance(value, TaskResult) or (isinstance(value, dict) and {"text", "model"} <= value.keys())

@@ -8,7 +8,7 @@ boot steps and the way a task runs. `tasks` alone only submits.
 from tasks import app
 from tasks.job_task import JobTask
 from tasks.resources import pool_connections
-from worker import bootsteps, child, drain, execution
+from worker import bootsteps, child, drain, execution, revoking
 
 pool_connections(False)  # the prefork parent; each child pools for itself
 JobTask.runner = execution.run_job
@@ -16,5 +16,6 @@ app.steps["worker"].add(bootsteps.KeeperStep)
 app.steps["worker"].add(drain.DrainStep)
 app.steps["consumer"].add(bootsteps.QueueStep)
 child.connect_signals()
+revoking.install()
 
 __all__ = ["app"]

@@ -80,14 +80,7 @@ def _generate(child: Child, run: Run) -> Outcome:
 
 
 def _finish(child: Child, claimed: Claimed, outcome: Outcome) -> TaskResult:
-    finished = persist(
-        lambda: child.resources.service.finish(
-            claimed.job_id,
-            claimed.claim,
-            outcome,
-            has_successors=canvas.has_successors(claimed.canvas),
-        )
-    )
+    finished = persist(lambda: child.resources.service.finish(claimed.job_id, claimed.claim, outcome))
     if not finished:
         raise Ignore  # cancelled or taken back meanwhile: this answer is void
     child.events.done(claimed.job_id, Status.COMPLETED)

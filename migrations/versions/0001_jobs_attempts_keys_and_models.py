@@ -47,6 +47,7 @@ def upgrade() -> None:
     sa.Column('worker', sa.String(length=255), nullable=True),
     sa.Column('started_at', sa.Double(), nullable=True),
     sa.Column('completed_at', sa.Double(), nullable=True),
+    sa.Column('has_successors', sa.Boolean(), nullable=False),
     sa.Column('successors_pending', sa.Boolean(), nullable=False),
     sa.Column('processing_seconds', sa.Double(), nullable=True),
     sa.Column('load_seconds', sa.Double(), nullable=True),
@@ -67,7 +68,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_jobs_position', ['model', 'due_at', 'id'], unique=False, sqlite_where=sa.text("status = 'pending' AND released_at IS NOT NULL"), postgresql_where=sa.text("status = 'pending' AND released_at IS NOT NULL"))
         batch_op.create_index('ix_jobs_published', ['published_at'], unique=False, sqlite_where=sa.text("status = 'pending' AND released_at IS NOT NULL"), postgresql_where=sa.text("status = 'pending' AND released_at IS NOT NULL"))
         batch_op.create_index('ix_jobs_status', ['status', 'created_at', 'id'], unique=False)
-        batch_op.create_index('ix_jobs_successors', ['completed_at'], unique=False, sqlite_where=sa.text('successors_pending'), postgresql_where=sa.text('successors_pending'))
+        batch_op.create_index('ix_jobs_successors', ['completed_at'], unique=False, sqlite_where=sa.text('successors_pending = 1'), postgresql_where=sa.text('successors_pending'))
 
     op.create_table('models',
     sa.Column('name', sa.String(length=255), nullable=False),
@@ -86,6 +87,18 @@ def upgrade() -> None:
     sa.Column('message', sa.Text(), nullable=False),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('job_id', 'claim')
+    )
+    op.create_table('chords',
+    sa.Column('group_id', sa.String(length=155), nullable=False),
+    sa.Column('size', sa.Integer(), nullable=True),
+    sa.Column('created_at', sa.Double(), nullable=False),
+    sa.PrimaryKeyConstraint('group_id')
+    )
+    op.create_index('ix_chords_created_at', 'chords', ['created_at'])
+    op.create_table('chord_parts',
+    sa.Column('group_id', sa.String(length=155), nullable=False),
+    sa.Column('task_id', sa.String(length=155), nullable=False),
+    sa.PrimaryKeyConstraint('group_id', 'task_id')
     )
     op.create_table('job_payloads',
     sa.Column('job_id', sa.String(length=155), nullable=False),
@@ -150,10 +163,12 @@ def downgrade() -> None:
     op.drop_table('celery_taskmeta')
     op.drop_table('job_results')
     op.drop_table('job_payloads')
+    op.drop_table('chord_parts')
+    op.drop_table('chords')
     op.drop_table('attempts')
     op.drop_table('models')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
-        batch_op.drop_index('ix_jobs_successors', sqlite_where=sa.text('successors_pending'), postgresql_where=sa.text('successors_pending'))
+        batch_op.drop_index('ix_jobs_successors', sqlite_where=sa.text('successors_pending = 1'), postgresql_where=sa.text('successors_pending'))
         batch_op.drop_index('ix_jobs_status')
         batch_op.drop_index('ix_jobs_published', sqlite_where=sa.text("status = 'pending' AND released_at IS NOT NULL"), postgresql_where=sa.text("status = 'pending' AND released_at IS NOT NULL"))
         batch_op.drop_index('ix_jobs_position', sqlite_where=sa.text("status = 'pending' AND released_at IS NOT NULL"), postgresql_where=sa.text("status = 'pending' AND released_at IS NOT NULL"))
