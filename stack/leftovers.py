@@ -7,6 +7,7 @@ ours: it started before the note was written and its command line is the program
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def _verified(pid_file: Path) -> psutil.Process | None:
         written_at = pid_file.stat().st_mtime
         if (
             kind in ENDING_ORDER
-            and process.status() != psutil.STATUS_ZOMBIE
+            and is_alive(process)
             and process.uids().real == os.getuid()
             and process.create_time() <= written_at + CLOCK_TOLERANCE_SECONDS
             and any(kind in word for word in process.cmdline())
@@ -80,9 +81,18 @@ def _pid_files(places: Places) -> Iterator[Path]:
 def _end(process: psutil.Process, wait_seconds: float) -> None:
     with suppress(psutil.NoSuchProcess):
         process.terminate()
-        try:
-            process.wait(wait_seconds)
-        except psutil.TimeoutExpired:
-            # The runner gave each program a process group of its own.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        deadline = time.monotonic() + wait_seconds
+        while is_alive(process):
+            if time.monotonic() > deadline:
+                # The runner gave each program a process group of its own.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.02)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; a dead one that its parent has not looked after yet does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

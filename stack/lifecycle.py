@@ -18,7 +18,7 @@ from var_files import read_or_make_secret
 
 from . import checks, supervisor
 from .errors import StackError
-from .leftovers import end_leftovers, find_leftovers
+from .leftovers import end_leftovers, find_leftovers, is_alive
 from .ollama import OllamaChoice, choose_ollama, shown
 from .places import Places, Running
 from .programs import AFTER_DRAIN_SECONDS, Program, programs, valkey_configuration
@@ -79,8 +79,7 @@ def _launch(
     )
     runner = supervisor.spawn(places, to_run, environment)
     try:
-        control = supervisor.Control(places)
-        start_programs(control, to_run, settings, places)
+        start_programs(to_run, settings, places)
         running.write(places)
         wait_until_it_answers(f"{settings.base_url}/healthz", places)
     except BaseException:
@@ -91,14 +90,13 @@ def _launch(
     return Started(runner, running)
 
 
-def start_programs(
-    control: supervisor.Control, to_run: Sequence[Program], settings: Settings, places: Places
-) -> None:
+def start_programs(to_run: Sequence[Program], settings: Settings, places: Places) -> None:
     """In their order; the others find Valkey there."""
-    for program in sorted(to_run, key=lambda program: program.priority):
-        control.start(program.name)
-        if program.name == "valkey":
-            wait_for_valkey(settings.redis_url, places)
+    with supervisor.Control(places) as control:
+        for program in sorted(to_run, key=lambda program: program.priority):
+            control.start(program.name)
+            if program.name == "valkey":
+                wait_for_valkey(settings.redis_url, places)
 
 
 def wait_for_valkey(url: str, places: Places) -> None:
@@ -202,16 +200,20 @@ def watch(
     every_seconds: float = 0.5,
 ) -> None:
     """Says which process ended and was started again, until the runner ends or somebody asks to stop."""
-    control = supervisor.Control(places)
     known: dict[str, int] = {}
-    while runner.poll() is None and not asked_to_stop.wait(every_seconds):
-        with suppress(*supervisor.Control.Gone):
-            for name, info in control.processes().items():
-                pid = int(info["pid"])
-                if pid and known.get(name, pid) != pid:
-                    say(f"{name} ended and was started again (process {pid}); see {places.logs / name}.log")
-                if pid:
-                    known[name] = pid
+    with supervisor.Control(places) as control:
+        while runner.poll() is None and not asked_to_stop.wait(every_seconds):
+            with suppress(*supervisor.Control.Gone):
+                _tell_changes(control, known, places)
+
+
+def _tell_changes(control: supervisor.Control, known: dict[str, int], places: Places) -> None:
+    for name, info in control.processes().items():
+        pid = int(info["pid"])
+        if pid and known.get(name, pid) != pid:
+            say(f"{name} ended and was started again (process {pid}); see {places.logs / name}.log")
+        if pid:
+            known[name] = pid
 
 
 def stop(settings: Settings) -> bool:
@@ -237,23 +239,25 @@ def stop(settings: Settings) -> bool:
 
 def _shut_down(places: Places, drain_seconds: float) -> bool:
     """Asks the runner to end and waits for it."""
-    try:
-        control = supervisor.Control(places)
-        runner = psutil.Process(control.pid())
-        control.shutdown()
-    except (*supervisor.Control.Gone, psutil.NoSuchProcess):
-        return True  # it ended by itself meanwhile
-    at_once = threading.Event()
-    with suppress(ValueError):  # a test may call this outside of the main thread
-        signal.signal(signal.SIGINT, lambda *_: at_once.set())
-    say("Stopping ...")
-    next_line = time.monotonic() + STOP_LINE_EVERY_SECONDS
-    while psutil.pid_exists(runner.pid) and runner.is_running() and runner.status() != psutil.STATUS_ZOMBIE:
-        if at_once.wait(0.1):
+    with supervisor.Control(places) as control:
+        try:
+            runner = psutil.Process(control.pid())
+            control.shutdown()
+        except (*supervisor.Control.Gone, psutil.NoSuchProcess):
+            return True  # it ended by itself meanwhile
+        at_once = threading.Event()
+        with suppress(ValueError):  # a test may call this outside of the main thread
+            signal.signal(signal.SIGINT, lambda *_: at_once.set())
+        say("Stopping ...")
+        next_line = time.monotonic() + STOP_LINE_EVERY_SECONDS
+        while is_alive(runner):
             with suppress(*supervisor.Control.Gone):
-                control.kill_all()
-        if time.monotonic() > next_line:
-            next_line += STOP_LINE_EVERY_SECONDS
-            up_to = drain_seconds + AFTER_DRAIN_SECONDS
-            say(f"Waiting for running jobs, up to {up_to:.0f} s (Ctrl-C: at once) ...")
+                if at_once.wait(0.1):
+                    control.kill_all()
+                # Left alone, it looks after its processes once a second; a question wakes it.
+                control.pid()
+            if time.monotonic() > next_line:
+                next_line += STOP_LINE_EVERY_SECONDS
+                up_to = drain_seconds + AFTER_DRAIN_SECONDS
+                say(f"Waiting for running jobs, up to {up_to:.0f} s (Ctrl-C: at once) ...")
     return True

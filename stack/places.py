@@ -21,6 +21,12 @@ LONGEST_SOCKET_PATH = 100
 LONGEST_SOCKET_NAME = "/supervisor.sock.9999999"
 
 
+def _is_good_for_sockets(folder: str) -> bool:
+    """Short enough, and without characters that mean something in URLs or the runner's configuration."""
+    short = len(folder) + len(LONGEST_SOCKET_NAME) <= LONGEST_SOCKET_PATH
+    return short and re.fullmatch(r"[A-Za-z0-9/._-]+", folder) is not None
+
+
 @dataclass(frozen=True)
 class Places:
     """The files of the stack in one folder."""
@@ -80,10 +86,7 @@ class Places:
         self._make_socket_folder()
 
     def _make_socket_folder(self) -> None:
-        path = str(self.var)
-        short = len(path) + len(LONGEST_SOCKET_NAME) <= LONGEST_SOCKET_PATH
-        # Other characters would mean something in redis:// URLs or in the runner's configuration.
-        if short and re.fullmatch(r"[A-Za-z0-9/._-]+", path):
+        if _is_good_for_sockets(str(self.var)):
             return
         note = self.var / SOCKET_PATH_FILE
         # Temporary folders are cleared at a restart of the machine; the noted one may be another's by now.
@@ -93,7 +96,9 @@ class Places:
                 status = folder.stat()
                 if status.st_uid == os.getuid() and status.st_mode & 0o077 == 0:
                     return
-        folder = Path(tempfile.mkdtemp(prefix="paddock-"))
+        candidates = (tempfile.gettempdir(), "/tmp")  # noqa: S108 - mkdtemp makes a folder of our own in it
+        base = next((path for path in candidates if _is_good_for_sockets(f"{path}/paddock-12345678")), None)
+        folder = Path(tempfile.mkdtemp(prefix="paddock-", dir=base))
         draft = note.with_suffix(".new")
         draft.write_text(f"{folder / 'valkey.sock'}\n", encoding="utf-8")
         draft.replace(note)

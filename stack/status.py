@@ -13,7 +13,9 @@ def show(settings: Settings) -> int:
     if not places.is_up():
         say("Nothing runs in this folder.")
         return 3
-    for name, info in Control(places).processes().items():
+    with Control(places) as control:
+        processes = control.processes()
+    for name, info in processes.items():
         print(f"{name:<12} {info['statename']:<9} {info['description']}")
     running = Running.read(places)
     if running is not None:

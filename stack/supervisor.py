@@ -7,7 +7,7 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from settings import ROOT
 
@@ -132,8 +132,14 @@ class Control:
     def __init__(self, places: Places) -> None:
         from supervisor.xmlrpc import SupervisorTransport  # late: only a start and a stop need it
 
-        transport = SupervisorTransport(None, None, f"unix://{places.control_socket}")
-        self._rpc: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        self._transport: Any = SupervisorTransport(None, None, f"unix://{places.control_socket}")
+        self._rpc: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=self._transport).supervisor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
 
     def start(self, name: str) -> None:
         self._rpc.startProcess(name, False)
