@@ -1,12 +1,42 @@
 """The Flask edge: `create_app`, a blueprint a file."""
 
+import click
 from flask import Flask
 
-from api.database import init_database
+from api.auth import init_auth
+from api.backlog import init_backlog
+from api.commands import init_commands
+from api.database import get_database, init_database
+from api.documentation import documentation, make_app
+from api.errors import init_errors
+from api.health import health
+from api.incoming import init_incoming
+from api.jobs import jobs
+from api.late import share_database
+from api.live import init_live
+from api.models import models
+from api.ollama_models import ollama_models
+from settings import get_settings
 
 
 def create_app() -> Flask:
     """The web application; also what `flask --app api …` works on."""
-    app = Flask(__name__)
+    settings = get_settings()
+    app = make_app(__name__)
+    # Both forms of the last slash are the same route; nothing is ever redirected, POST least of all.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    init_incoming(app, settings.max_body_bytes)
+    init_errors(app)
     init_database(app)
+    init_auth(app)
+    init_live(app, settings)
+    init_commands(app)
+    with app.app_context():
+        database = get_database()
+    init_backlog(app, database, settings.max_pending)
+    for blueprint in (jobs, ollama_models, models, health, documentation):
+        app.register_api(blueprint)
+    if click.get_current_context(silent=True) is None:
+        share_database(database)
     return app

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from jobs.database import Database, engine_options, prepare_engine
 from jobs.models import Base
 from settings import ROOT, get_settings
-from tasks.resources import use_database
 
 db = SQLAlchemy(metadata=Base.metadata)
 CELERY_TABLES = frozenset({"celery_taskmeta", "celery_tasksetmeta"})
+_EXTENSION = "paddock.database"
 
 
 def _is_ours(_object: Any, name: str | None, kind: str, *_: Any) -> bool:
@@ -30,11 +30,17 @@ migrate = Migrate(
 
 
 def init_database(app: Flask) -> None:
-    """Give the app its engine, and let the tasks of this process use the same one."""
+    """Give the app its engine."""
     url = get_settings().database_url
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url)
     db.init_app(app)
     migrate.init_app(app)
     with app.app_context():
-        use_database(Database(prepare_engine(db.engine)))
+        app.extensions[_EXTENSION] = Database(prepare_engine(db.engine))
+
+
+def get_database() -> Database:
+    """The app's sessions."""
+    database: Database = current_app.extensions[_EXTENSION]
+    return database

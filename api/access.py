@@ -1,0 +1,111 @@
+"""Jobs as the caller may see them; a stranger's is as unknown as one that never was."""
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from api.auth import caller
+from api.database import get_database
+from api.rendering import render_job
+from api.schemas import JobAnswer, ListQuery
+from jobs.errors import JobNotFound
+from jobs.keys import Caller
+from jobs.models import ID_LENGTH, Job
+from jobs.queries import (
+    JobFilter,
+    JobView,
+    find_job,
+    list_attempts,
+    list_jobs,
+    list_results,
+    queue_positions,
+    read_status,
+    view_job,
+)
+
+
+def view_own_job(job_id: str, *, whole: bool = False) -> JobView:
+    """
+    A job of the caller's.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    with get_database().reading() as session:
+        return view_job(session, _find(session, job_id, caller()), whole=whole)
+
+
+def check_own_job(job_id: str) -> None:
+    """
+    Make sure that a job is the caller's.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    with get_database().reading() as session:
+        _find(session, job_id, caller())
+
+
+def list_own_jobs(query: ListQuery) -> tuple[list[JobView], str | None]:
+    """
+    A page of jobs, and the cursor of the next one: as many queries whatever the page's size.
+
+    Raises:
+        InvalidRequest: the cursor is not one of ours.
+    """
+    asking = caller()
+    wanted = JobFilter(
+        key_id=None if asking.is_admin else asking.key_id,
+        status=query.status,
+        model=query.model,
+        kind=query.kind,
+    )
+    with get_database().reading() as session:
+        found, next_cursor = list_jobs(session, wanted, limit=query.limit, cursor=query.cursor)
+        results = list_results(session, found)
+        attempts = list_attempts(session, found)
+        positions = queue_positions(session, found)
+    views = [
+        JobView(
+            job=job,
+            attempts=attempts.get(job.id, []),
+            queue_position=positions.get(job.id),
+            result_data=results.get(job.id),
+        )
+        for job in found
+    ]
+    return views, next_cursor
+
+
+def job_reader(job_id: str, root: str) -> Callable[[], JobAnswer]:
+    """Reads a job, whose owner has been checked, again and again: also when its request is answered."""
+    database = get_database()
+
+    def read() -> JobAnswer:
+        with database.reading() as session:
+            job = find_job(session, job_id)
+            if job is None:
+                raise JobNotFound
+            return render_job(view_job(session, job), root)
+
+    return read
+
+
+def status_reader(job_id: str) -> Callable[[], bool]:
+    """Whether a job, whose owner has been checked, is complete; also true for one that is gone."""
+    database = get_database()
+
+    def is_complete() -> bool:
+        with database.reading() as session:
+            status = read_status(session, job_id)
+        return status is None or status.is_complete
+
+    return is_complete
+
+
+def _find(session: Session, job_id: str, asking: Caller) -> Job:
+    # An id that isn't printable is nobody's, and Postgres would not even take it.
+    job = find_job(session, job_id) if len(job_id) <= ID_LENGTH and job_id.isprintable() else None
+    if job is None or not asking.may_see(job.key_id):
+        raise JobNotFound
+    return job

@@ -1,0 +1,105 @@
+"""What comes in: its id, and a body that is JSON and nothing odd."""
+
+import json
+import math
+import re
+import uuid
+from typing import Any, NoReturn
+
+from flask import Flask, Request, Response, g, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.errors import BrokenJson, InvalidFields
+
+MAX_DEPTH = 100  # far deeper than any JSON schema; what lies behind (pydantic, json) stops at some 250
+_REQUEST_ID = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
+
+
+class PaddockRequest(Request):
+    """Flask's request, whose JSON must be JSON: no silent None, no NaN, no bottomless nesting."""
+
+    def get_json(self, *_: Any, **__: Any) -> Any:
+        """
+        The body, an object.
+
+        Raises:
+            UnsupportedMediaType: declared as something else. BrokenJson: not JSON.
+            InvalidFields: not an object.
+        """
+        if self.mimetype and not (self.mimetype == "application/json" or self.mimetype.endswith("+json")):
+            raise UnsupportedMediaType(
+                f"Expected Content-Type: application/json, not {self.mimetype[:100]}. "
+                "With curl: -H 'Content-Type: application/json'."
+            )
+        value = parse_json(self.get_data(cache=False))
+        if not isinstance(value, dict):
+            raise InvalidFields({"body": ["expected a JSON object"]})
+        return value
+
+
+def parse_json(data: bytes) -> Any:
+    """
+    Strict JSON.
+
+    Raises:
+        BrokenJson: says where, and quotes nothing.
+    """
+    try:
+        value = json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise BrokenJson(f"The body is not valid JSON: {error.msg} at {where}.") from None
+    except RecursionError:
+        raise BrokenJson(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+    except UnicodeDecodeError:
+        raise BrokenJson("The body is not valid UTF-8.") from None
+    except ValueError as error:
+        raise BrokenJson(f"The body is not valid JSON: {error}.") from None
+    _check_depth(value)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _check_depth(value: Any) -> None:
+    containers = [value]
+    for _ in range(MAX_DEPTH):
+        containers = [inner for outer in containers for inner in _children(outer)]
+        if not containers:
+            return
+    raise BrokenJson(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _children(value: Any) -> list[Any]:
+    """The objects and arrays directly inside."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [inner for inner in inside if isinstance(inner, dict | list)]
+
+
+def _name_request() -> None:
+    """The caller's own X-Request-ID if it is a plain one, else a new one."""
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+
+
+def _finish_headers(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def init_incoming(app: Flask, max_body_bytes: int) -> None:
+    app.request_class = PaddockRequest
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    app.before_request(_name_request)
+    app.after_request(_finish_headers)

@@ -1,0 +1,86 @@
+"""The Job API: submit, look, wait, listen, cancel."""
+
+from flask import Response, request
+from flask_openapi import APIBlueprint, Tag
+
+from api.access import job_reader, list_own_jobs, status_reader, view_own_job
+from api.documentation import answers
+from api.late import get_resources
+from api.live import live_events
+from api.rendering import job_path, render_job, render_whole, respond, respond_job
+from api.results import require_completed
+from api.schemas import EventsQuery, JobAnswer, JobList, JobPath, ListQuery, WaitQuery, WholeJob
+from api.sse import JobStream, last_event_id
+from api.submitting import cancel_job, submit_job
+from api.waiting import wait_until_complete
+from jobs.requests import SubmitJob
+from jobs.states import Status
+
+jobs = APIBlueprint("jobs", __name__, url_prefix="/api/llm/jobs", abp_tags=[Tag(name="Jobs")])
+
+
+@jobs.post("/submit/", responses=answers({202: JobAnswer}, 400, 404, 413, 415, 422, 503))
+def submit(body: SubmitJob) -> Response:
+    """Submit a job; accepted when this answers, and run when its turn comes."""
+    job_id = submit_job(body)
+    response = respond_job(view_own_job(job_id), request.script_root, 202)
+    response.headers["Location"] = job_path(job_id, request.script_root)
+    return response
+
+
+@jobs.get("/", responses=answers({200: JobList}, 422))
+def list_jobs(query: ListQuery) -> Response:
+    """Jobs, newest first: the caller's own; an admin sees all."""
+    views, next_cursor = list_own_jobs(query)
+    shown = [render_job(view, request.script_root) for view in views]
+    return respond(JobList(jobs=shown, next_cursor=next_cursor))
+
+
+@jobs.get("/<job_id>/", responses=answers({200: WholeJob}, 404))
+def show(path: JobPath) -> Response:
+    """A job with what was asked and, once completed, what came out."""
+    return respond(render_whole(view_own_job(path.job_id, whole=True), request.script_root))
+
+
+@jobs.get("/<job_id>/status/", responses=answers({200: JobAnswer}, 404, 422))
+def status(path: JobPath, query: WaitQuery) -> Response:
+    """How far a job is; with `wait`, answers as soon as it is complete."""
+    view = view_own_job(path.job_id)
+    if query.wait and not Status(view.job.status).is_complete:
+        is_complete = status_reader(path.job_id)
+        wait_until_complete(path.job_id, query.wait, live=live_events(), is_complete=is_complete)
+        view = view_own_job(path.job_id)
+    return respond_job(view, request.script_root)
+
+
+@jobs.get("/<job_id>/result/", responses=answers({200: WholeJob}, 404, 409))
+def result(path: JobPath) -> Response:
+    """The whole job once it is completed; 409 before, and when it did not complete."""
+    view = view_own_job(path.job_id, whole=True)
+    require_completed(view)
+    return respond(render_whole(view, request.script_root))
+
+
+@jobs.post("/<job_id>/cancel/", responses=answers({202: JobAnswer}, 404, 409))
+def cancel(path: JobPath) -> Response:
+    """Cancel a job; a running generation stops within a second."""
+    cancel_job(path.job_id)
+    return respond_job(view_own_job(path.job_id), request.script_root, 202)
+
+
+@jobs.get("/<job_id>/events/", responses=answers({200: "text/event-stream", 204: None}, 404, 422))
+def events(path: JobPath, query: EventsQuery) -> Response:
+    """A job's status and tokens as they come; resumes after Last-Event-ID."""
+    view = view_own_job(path.job_id)
+    job = render_job(view, request.script_root)
+    stream = JobStream(
+        path.job_id,
+        live=live_events(),
+        client=get_resources().redis,
+        read_job=job_reader(path.job_id, request.script_root),
+        after=last_event_id(request.headers.get("Last-Event-ID") or query.last_event_id),
+    )
+    if job.is_complete and stream.has_ended():
+        return Response(status=204)  # an EventSource that came back by itself: it has seen the end
+    headers = {"X-Accel-Buffering": "no"}
+    return Response(stream.frames(job), mimetype="text/event-stream", headers=headers)
