@@ -9,84 +9,30 @@ gevent's greenlets.
 """
 
 import logging
-import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis
 from flask import Flask, current_app
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from api.subscription import LiveEvent, Subscription
 from jobs.events import LIVE_PREFIX
 from settings import Settings
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING = 1000  # events that a reader may be behind
 CONFIRM_SECONDS = 1.0
 PING_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 RECONNECT_SECONDS = (0.1, 0.2, 0.5, 1.0)
 _EXTENSION = "paddock.live"
 _ALIVE_CHANNEL = "paddock:live"  # nobody writes to it; it keeps the connection in its subscribed state
-
-
-class LiveEvent(NamedTuple):
-    """One event; `data` is JSON text on one line."""
-
-    id: str
-    type: str
-    data: str
-
-
-MISSED = LiveEvent("", "missed", "")
-
-
-class Subscription:
-    """
-    What one reader has not read yet.
-
-    Args:
-        only: Types of interest; None: all.
-    """
-
-    def __init__(self, only: frozenset[str] | None) -> None:
-        self._only = only
-        self._events: Any = queue.SimpleQueue()
-        self._missed = False
-
-    def offer(self, event: LiveEvent) -> None:
-        """Called by the connection's reader; never blocks."""
-        if self._only is not None and event.type not in self._only:
-            return
-        if self._events.qsize() >= MAX_WAITING:
-            self.miss()
-        elif not self._missed:
-            self._events.put(event)
-
-    def miss(self) -> None:
-        """Something may be lost from here on, until the reader has seen MISSED."""
-        if not self._missed:
-            self._missed = True
-            self._events.put(MISSED)
-
-    def get(self, timeout_seconds: float) -> LiveEvent | None:
-        """The next event, or MISSED; None after the time-out."""
-        try:
-            if timeout_seconds > 0:
-                event: LiveEvent = self._events.get(timeout=timeout_seconds)
-            else:
-                event = self._events.get_nowait()
-        except queue.Empty:
-            return None
-        if event is MISSED:
-            self._missed = False
-        return event
 
 
 class _Channel:

@@ -18,9 +18,10 @@ import redis
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.errors import InvalidFields
-from api.live import MISSED, LiveEvent, LiveEvents, Subscription
+from api.live import LiveEvents
 from api.rendering import to_json
 from api.schemas import JobAnswer
+from api.subscription import MISSED, LiveEvent, Subscription
 from api.waiting import POLL_SECONDS
 from jobs.errors import JobNotFound
 from jobs.events import DONE, STATUS, STREAM_PREFIX, entry_order
