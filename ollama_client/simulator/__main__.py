@@ -19,6 +19,9 @@ from ollama_client.simulator.models import parse_models
 from ollama_client.simulator.options import Options
 from ollama_client.simulator.simulator import Simulator
 
+# aiohttp takes 0 for "wait as long as it takes".
+_SHUTDOWN_SECONDS = 0.01
+
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; a wrong value ends the process with status 2 and one line."""
@@ -62,7 +65,7 @@ async def serve(simulator: Simulator, host: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     runner = web.AppRunner(
-        create_app(simulator), handler_cancellation=True, access_log=None, shutdown_timeout=0.0
+        create_app(simulator), handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
     )
     await runner.setup()
     await web.TCPSite(runner, host, port, backlog=1024).start()
