@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from jobs.errors import InvalidRequest
-from jobs.instants import isoformat
+from jobs.instants import Instant, isoformat
 from jobs.models import IS_PENDING, IS_RELEASED, Attempt, Job, JobPayload, JobResult, Model
 from jobs.results import with_data
 from jobs.states import Status
@@ -86,7 +86,8 @@ def queue_position(session: Session, job: Job) -> int | None:
     ahead = (
         select(Job.id)
         .where(IS_PENDING, IS_RELEASED, Job.model == job.model)
-        .where(or_(Job.due_at < job.due_at, and_(Job.due_at == job.due_at, Job.id < job.id)))
+        # In this form ix_jobs_position serves it; with OR, SQLite reads every pending row (4 ms at 30,000).
+        .where(tuple_(Job.due_at, Job.id) < tuple_(literal(job.due_at, Instant), literal(job.id)))
         .limit(POSITION_CAP)
     )
     return session.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
