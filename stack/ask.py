@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from typing import Any
 
 from settings import Settings
@@ -9,10 +10,13 @@ from settings import Settings
 from .errors import StackError
 from .places import Places, Running
 from .progress import Progress, phase_of, summary
-from .rest import Api
+from .rest import Api, Refused
 from .terminal import say
 
 USAGE = 'Nothing to ask. Usage: make ask PROMPT="Why is the sky blue?" [MODEL=llama3.2:1b]'
+# How long after a start no model may be known yet, and what the API then says.
+SETTLING_SECONDS = 30.0
+NO_SUCH_MODEL = ("no_model", "model_not_found")
 
 
 def ask(settings: Settings, prompt: bytes, model: bytes) -> int:
@@ -29,24 +33,39 @@ def ask(settings: Settings, prompt: bytes, model: bytes) -> int:
     """
     if not prompt.strip():
         raise StackError(USAGE)
+    job: dict[str, Any] = {}
     body: dict[str, Any] = {"prompt": _text(prompt, "PROMPT"), "priority": "high"}
     if model.strip():
         body["model"] = _text(model, "MODEL").strip()
     running = _running(settings)
     api = Api(running.url, _key(settings))
-    job = api.submit(body)
     progress = Progress()
     try:
+        job = _submit(api, body, progress, Places(settings.var_dir))
         done = follow(api, job, progress)
     except KeyboardInterrupt:
         progress.close()
-        say(f"\nLeft running: job {job['job_id']}. To see it: flask --app api jobs show {job['job_id']}")
+        if job:
+            say(f"\nLeft running: job {job['job_id']}, {running.url}/api/llm/jobs/{job['job_id']}/")
         return 130
     finally:
         progress.close()
     status = report(done, running)
     _say_where(api, running, Places(settings.var_dir))
     return status
+
+
+def _submit(api: Api, body: dict[str, Any], progress: Progress, places: Places) -> dict[str, Any]:
+    """Submits; just after a start that takes until a worker has told which models its Ollama has."""
+    while True:
+        try:
+            return api.submit(body)
+        except Refused as refused:
+            age = time.time() - places.note.stat().st_mtime
+            if refused.code not in NO_SUCH_MODEL or age > SETTLING_SECONDS or api.knows_models():
+                raise
+        progress.show("Waiting for a worker to tell which models there are")
+        time.sleep(0.2)
 
 
 def _text(value: bytes, variable: str) -> str:
@@ -89,6 +108,8 @@ def follow(api: Api, job: dict[str, Any], progress: Progress) -> dict[str, Any]:
                 progress.show(phase_of(event.data))
         elif event.type == "token":
             text = event.data.get("text", "")
+            if not text and event.data.get("thinking") and not written:
+                progress.show(f"{job.get('model')} is thinking")
             if text:
                 progress.show("")
                 written += text

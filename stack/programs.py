@@ -12,6 +12,8 @@ from .places import Places
 
 # What the simulated Ollama has installed: two to chat with and one to embed with.
 SIMULATED_MODELS = "llama3.2:1b,qwen2.5:0.5b,all-minilm"
+# About the pace of a small model on a laptop, so that queue and stream look as they will.
+SIMULATED_PACE = ("--load-seconds", "0.5", "--prompt-seconds", "0.1", "--tokens-per-second", "50")
 # How long a worker takes to release its jobs and end, once its drain is over.
 AFTER_DRAIN_SECONDS = 10
 
@@ -84,7 +86,7 @@ def _quoted(path: Path) -> str:
 def simulator(url: str) -> Program:
     """The simulated Ollama."""
     host, _, port = url.removeprefix("http://").rpartition(":")
-    options = ("--host", host, "--port", port, "--models", SIMULATED_MODELS)
+    options = ("--host", host, "--port", port, "--models", SIMULATED_MODELS, *SIMULATED_PACE)
     command = (sys.executable, "-m", "ollama_client.simulator", *options)
     return Program("simulator", command, priority=20, stop_wait_seconds=5)
 

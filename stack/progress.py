@@ -64,10 +64,11 @@ def phase_of(job: dict[str, Any]) -> str:
     model = job.get("model") or "the model"
     if job.get("status") == "processing":
         return f"{model} is reading the prompt, loading first if it was not loaded"
-    words = ["Waiting in the queue"]
     position = job.get("queue_position")
-    if position is not None:
-        words.append(f"at position {position}")
+    if position == 0:
+        words = ["Waiting for a free slot, next in the queue"]
+    else:
+        words = ["Waiting in the queue"] + ([f"behind {position}"] if position else [])
     estimate = job.get("estimated_wait_seconds")
     if estimate:
         words.append(f"(about {estimate:.0f} s)")

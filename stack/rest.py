@@ -18,8 +18,16 @@ RECONNECT_FOR_SECONDS = 60.0
 RECONNECT_AFTER_SECONDS = 0.5
 
 
+class Refused(StackError):
+    """The API took no job; `code` is the problem's."""
+
+    def __init__(self, line: str, code: str) -> None:
+        super().__init__(line, status=1)
+        self.code = code
+
+
 class Api:
-    """The two routes that asking takes."""
+    """The few routes that asking takes."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
@@ -32,7 +40,8 @@ class Api:
         The accepted job.
 
         Raises:
-            StackError: refused; the line is the API's own reason.
+            Refused: the line is the API's own reason.
+            StackError: the API is gone for a minute.
         """
         # Sent again after a lost answer, it is the same job.
         headers = {"Idempotency-Key": str(uuid.uuid4())}
@@ -50,7 +59,7 @@ class Api:
                 time.sleep(RECONNECT_AFTER_SECONDS)
                 continue
             if not response.ok:
-                raise StackError(_problem(response), status=1)
+                raise _refusal(response)
             job: dict[str, Any] = response.json()
             return job
 
@@ -59,7 +68,8 @@ class Api:
         A job's events up to `done`, through restarts of the web process.
 
         Raises:
-            StackError: the API refuses, or is gone for a minute.
+            Refused: the line is the API's own reason.
+            StackError: the API is gone for a minute.
         """
         last_id = ""
         deadline = time.monotonic() + RECONNECT_FOR_SECONDS
@@ -73,7 +83,7 @@ class Api:
                     timeout=(CONNECT_TIMEOUT_SECONDS, SILENCE_TIMEOUT_SECONDS),
                 ) as response:
                     if response.status_code < 500 and not response.ok:
-                        raise StackError(_problem(response), status=1)
+                        raise _refusal(response)
                     for event in read_events(response.iter_content(chunk_size=None)) if response.ok else ():
                         deadline = time.monotonic() + RECONNECT_FOR_SECONDS
                         last_id = event.id or last_id
@@ -86,6 +96,14 @@ class Api:
                 raise StackError(f"{self.url} went away; job {job_id} goes on", status=1)
             time.sleep(RECONNECT_AFTER_SECONDS)
 
+    def knows_models(self) -> bool:
+        """Whether any worker has told which models its Ollama has."""
+        try:
+            response = self._session.get(f"{self.url}/api/llm/models/", timeout=CONNECT_TIMEOUT_SECONDS)
+            return bool(response.json()["models"])
+        except (requests.RequestException, KeyError, TypeError):
+            return False
+
     def serves(self, path: str) -> bool:
         """Whether this page is there."""
         try:
@@ -94,18 +112,21 @@ class Api:
             return False
 
 
-def _problem(response: requests.Response) -> str:
-    """The API's reason for a refusal (RFC 9457), in one line."""
+def _refusal(response: requests.Response) -> Refused:
+    """The API's reason (RFC 9457) in one line."""
     try:
         problem = response.json()
     except ValueError:
         problem = {}
+    code = str(problem.get("code", ""))
     if response.status_code == 401:
-        return (
+        line = (
             "The API does not know this key: set PADDOCK_API_KEY; or remove var/admin.key, make stop, "
             "and ask again for a new one"
         )
+        return Refused(line, code)
     reason = problem.get("detail") or problem.get("title") or f"HTTP {response.status_code}"
-    code = problem.get("code")
     fields = problem.get("errors")
-    return f"Refused: {reason}" + (f" [{code}]" if code else "") + (f" {fields}" if fields else "")
+    return Refused(
+        f"Refused: {reason}" + (f" {fields}" if fields else "") + (f" [{code}]" if code else ""), code
+    )

@@ -1,5 +1,6 @@
 """The process runner (supervisord): its configuration, and talking to it over its Unix socket."""
 
+import http.client
 import os
 import shlex
 import subprocess
@@ -127,7 +128,7 @@ def spawn(
 class Control:
     """Speaks to a running supervisord. Its errors mean that it is gone or going."""
 
-    Gone = (OSError, xmlrpc.client.Error)
+    Gone = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
     def __init__(self, places: Places) -> None:
         from supervisor.xmlrpc import SupervisorTransport  # late: only a start and a stop need it
@@ -142,18 +143,26 @@ class Control:
         self._transport.close()
 
     def start(self, name: str) -> None:
-        self._rpc.startProcess(name, False)
+        self._call("startProcess", name, False)
 
     def shutdown(self) -> None:
-        self._rpc.shutdown()
+        self._call("shutdown")
 
     def kill_all(self) -> None:
         """SIGKILL to every process; the runner, when shutting down, starts none again."""
-        self._rpc.signalAllProcesses("KILL")
+        self._call("signalAllProcesses", "KILL")
 
     def pid(self) -> int:
-        return int(self._rpc.getPID())
+        return int(self._call("getPID"))
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """Name to state: `statename`, `pid`, `description`, `exitstatus` and what else supervisord tells."""
-        return {info["name"]: info for info in self._rpc.getAllProcessInfo()}
+        return {info["name"]: info for info in self._call("getAllProcessInfo")}
+
+    def _call(self, name: str, *arguments: object) -> Any:
+        try:
+            return getattr(self._rpc, name)(*arguments)
+        except self.Gone:
+            # A connection that broke in the middle takes no further request; the next call makes another.
+            self._transport.close()
+            raise

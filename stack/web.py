@@ -1,6 +1,11 @@
 """gunicorn's configuration, for the local stack and for production: `gunicorn -c python:stack.web`."""
 
-from settings import get_settings
+# First of all: gunicorn itself would patch only after the settings have imported what is to be patched.
+from gevent import monkey
+
+monkey.patch_all()
+
+from settings import get_settings  # noqa: E402
 
 _settings = get_settings()
 

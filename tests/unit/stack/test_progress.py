@@ -11,9 +11,10 @@ from stack.progress import Progress, phase_of, summary
     ("job", "words"),
     [
         ({"status": "pending"}, "Waiting in the queue"),
+        ({"status": "pending", "queue_position": 0}, "Waiting for a free slot, next in the queue"),
         (
             {"status": "pending", "queue_position": 3, "estimated_wait_seconds": 12.4, "attempts": 1},
-            "Waiting in the queue at position 3 (about 12 s) after attempt 1",
+            "Waiting in the queue behind 3 (about 12 s) after attempt 1",
         ),
         (
             {"status": "processing", "model": "m:1b"},
