@@ -1,8 +1,9 @@
 """
 The engine and its transactions, and what SQLite and Postgres do differently.
 
-SQLite: WAL; `synchronous=FULL`, because accepted means on the disk; writers
-begin IMMEDIATE, or two that read first could never both upgrade.
+SQLite: WAL; `synchronous=FULL`, because accepted means on the disk, except for a
+claim and its renewals, which mean nothing after a power cut that ends the worker
+too; writers begin IMMEDIATE, or two that read first could never both upgrade.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from jobs.instants import Instant, utc_now
 
 BUSY_TIMEOUT_SECONDS = 30
-_WRITES = "paddock_writes"
+_SYNCHRONOUS = "paddock_synchronous"  # of a transaction that writes: FULL or NORMAL
 
 
 def engine_options(url: str) -> dict[str, Any]:
@@ -38,13 +39,17 @@ def prepare_engine(engine: Engine) -> Engine:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by us, not by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    synchronous = connection.get_execution_options().get(_SYNCHRONOUS)
+    if synchronous is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class Database:
@@ -57,7 +62,8 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writing = engine.execution_options(**{_WRITES: True})
+        self._durable = engine.execution_options(**{_SYNCHRONOUS: "FULL"})
+        self._volatile = engine.execution_options(**{_SYNCHRONOUS: "NORMAL"})
 
     @classmethod
     def connect(cls, url: str, *, pooled: bool = True) -> "Database":
@@ -68,9 +74,15 @@ class Database:
         return cls(prepare_engine(create_engine(url, **options)))
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction that changes something: committed at the end, rolled back on an error."""
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+    def writing(self, *, durable: bool = True) -> Iterator[Session]:
+        """
+        A transaction that changes something: committed at the end, rolled back on an error.
+
+        Args:
+            durable: On the disk when it is committed; False where a power cut may undo it.
+        """
+        engine = self._durable if durable else self._volatile
+        with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

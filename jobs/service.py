@@ -60,9 +60,10 @@ class JobService:
         A `job_id` that exists already is left as it is: a redelivered or repeated
         submission is one job.
         """
+        is_known = job_id is not None
         job_id = job_id or str(uuid_utils.uuid7())
         with self.database.writing() as session:
-            if session.get(Job, job_id) is not None:
+            if is_known and session.get(Job, job_id) is not None:
                 return Submitted(job_id, None)
             moment = self.database.moment(now)
             values: dict[str, Any] = {
@@ -95,7 +96,7 @@ class JobService:
         self, job_id: str, *, publication: int, worker: str, now: datetime | None = None
     ) -> Claimed | None:
         """Take a pending job; None when the message is void: a duplicate, an older one, or it is too late."""
-        with self.database.writing() as session:
+        with self.database.writing(durable=False) as session:
             moment = self.database.moment(now)
             row = session.execute(
                 update(Job)
@@ -124,7 +125,7 @@ class JobService:
     def renew(self, job_id: str, claim: int, *, now: datetime | None = None) -> bool:
         """Extend the lease; False when the run is no longer the job's: cancelled, or taken back."""
         lease_until = later(self.database.moment(now), self.policy.lease_seconds)
-        with self.database.writing() as session:
+        with self.database.writing(durable=False) as session:
             return changes.applied(session, changes.run(job_id, claim).values(lease_until=lease_until))
 
     def finish(

@@ -1,9 +1,9 @@
 """
-Tokens and states on their way to readers, off the path that reads from Ollama.
+Tokens and states on their way to readers.
 
-The first piece of a job goes out at once, later ones in batches of BATCH_SECONDS.
-While Redis is away events are dropped: nothing depends on them, the row tells how
-a job ended.
+The first piece of a job and its end go out at once, what lies between in batches
+of BATCH_SECONDS by a thread, off the path that reads from Ollama. While Redis is
+away events are dropped: nothing depends on them, the row tells how a job ended.
 """
 
 import logging
@@ -23,56 +23,57 @@ log = logging.getLogger(__name__)
 
 
 class EventStream(threading.Thread):
-    """One a child. Every method returns at once."""
+    """One a child; the thread sends what nobody has sent within BATCH_SECONDS."""
 
     def __init__(self, writer: EventWriter) -> None:
         super().__init__(name="events", daemon=True)
         self._writer = writer
         self._pending: deque[tuple[str, str, dict[str, Any]]] = deque()
         self._changed = threading.Condition()
-        self._is_urgent = False
+        self._sending = threading.Lock()
         self._silent_until = 0.0
 
     def status(self, job_id: str, status: Status) -> None:
-        self._add(job_id, STATUS, {"status": status}, urgent=True)
+        self._add(job_id, STATUS, {"status": status})
 
     def restart(self, job_id: str) -> None:
-        """A new attempt begins: readers discard the text so far."""
-        self._add(job_id, RESTART, {}, urgent=True)
+        """A new run begins: readers discard the text so far."""
+        self._add(job_id, RESTART, {})
 
-    def token(self, job_id: str, text: str, thinking: str, *, urgent: bool) -> None:
+    def token(self, job_id: str, text: str, thinking: str, *, is_first: bool) -> None:
         """A piece of the answer; neighbours are put together."""
-        data = {"text": text, **({"thinking": thinking} if thinking else {})}
-        with self._changed:
-            if self._pending and self._pending[-1][:2] == (job_id, TOKEN):
-                last = self._pending[-1][2]
-                last["text"] += text
-                if thinking:
-                    last["thinking"] = last.get("thinking", "") + thinking
-                return
-        self._add(job_id, TOKEN, data, urgent=urgent)
+        self._add(job_id, TOKEN, {"text": text, **({"thinking": thinking} if thinking else {})})
+        if is_first:
+            self.flush()
 
     def done(self, job_id: str, status: Status) -> None:
-        self._add(job_id, DONE, {"status": status}, urgent=True)
+        self._add(job_id, DONE, {"status": status})
+        self.flush()
 
-    def _add(self, job_id: str, event: str, data: dict[str, Any], *, urgent: bool) -> None:
-        with self._changed:
-            self._pending.append((job_id, event, data))
-            self._is_urgent = self._is_urgent or urgent
-            self._changed.notify()
+    def flush(self) -> None:
+        """Send what is pending, in its order."""
+        with self._sending:
+            with self._changed:
+                events = list(self._pending)
+                self._pending.clear()
+            self._send(events)
 
     def run(self) -> None:
         while True:
-            self._send(self._take())
+            with self._changed:
+                self._changed.wait_for(lambda: self._pending)
+            time.sleep(BATCH_SECONDS)
+            self.flush()
 
-    def _take(self) -> list[tuple[str, str, dict[str, Any]]]:
+    def _add(self, job_id: str, event: str, data: dict[str, Any]) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._pending)
-            self._changed.wait_for(lambda: self._is_urgent, timeout=BATCH_SECONDS)
-            taken = list(self._pending)
-            self._pending.clear()
-            self._is_urgent = False
-            return taken
+            if event == TOKEN and self._pending and self._pending[-1][:2] == (job_id, TOKEN):
+                last = self._pending[-1][2]
+                for name, text in data.items():
+                    last[name] = last.get(name, "") + text
+                return
+            self._pending.append((job_id, event, data))
+            self._changed.notify()
 
     def _send(self, events: list[tuple[str, str, dict[str, Any]]]) -> None:
         if time.monotonic() < self._silent_until:

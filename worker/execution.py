@@ -67,7 +67,7 @@ def _generate(child: Child, run: Run) -> Outcome:
 
     def on_piece(text: str, thinking: str) -> None:
         nonlocal is_first
-        child.events.token(claimed.job_id, text, thinking, urgent=is_first)
+        child.events.token(claimed.job_id, text, thinking, is_first=is_first)
         is_first = False
 
     return ask(

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios and added times of one run, on loopback, bounded in count and time."""

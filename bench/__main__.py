@@ -1,0 +1,18 @@
+"""`make bench` runs all; `python -m bench NAME …` some of them."""
+
+import sys
+
+from bench import first_token, submits
+
+BENCHMARKS = {"first-token": first_token.measure, "submits": submits.measure}
+
+
+def main(names: list[str]) -> None:
+    for name in names or BENCHMARKS:
+        print(f"{name}: {sys.modules[BENCHMARKS[name].__module__].__doc__}")
+        for figure, value in BENCHMARKS[name]().items():
+            print(f"  {figure:24} {value:10.2f}" if isinstance(value, float) else f"  {figure:24} {value:10}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
