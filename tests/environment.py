@@ -1,0 +1,21 @@
+"""
+Settings for the whole test run: imported before `settings`, so that no test meets the user's own.
+
+PADDOCK_TEST_DATABASE=postgres runs everything on a real Postgres instead of SQLite.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(tempfile.mkdtemp(prefix="pdk", dir="/tmp"))  # short: a socket's path may have 100 bytes
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+for name in list(os.environ):
+    if name.startswith(("PADDOCK_", "OLLAMA_")) and name != "PADDOCK_TEST_DATABASE":
+        del os.environ[name]
+os.environ.pop("DATABASE_URL", None)
+os.environ.pop("REDIS_URL", None)
+os.environ["PADDOCK_VAR"] = str(FOLDER)
