@@ -33,15 +33,19 @@ def ask(settings: Settings, prompt: bytes, model: bytes) -> int:
     """
     if not prompt.strip():
         raise StackError(USAGE)
-    job: dict[str, Any] = {}
     body: dict[str, Any] = {"prompt": _text(prompt, "PROMPT"), "priority": "high"}
     if model.strip():
         body["model"] = _text(model, "MODEL").strip()
     running = _running(settings)
-    api = Api(running.url, _key(settings))
+    with Api(running.url, _key(settings)) as api:
+        return _ask(api, body, running, Places(settings.var_dir))
+
+
+def _ask(api: Api, body: dict[str, Any], running: Running, places: Places) -> int:
+    job: dict[str, Any] = {}
     progress = Progress()
     try:
-        job = _submit(api, body, progress, Places(settings.var_dir))
+        job = _submit(api, body, progress, places)
         done = follow(api, job, progress)
     except KeyboardInterrupt:
         progress.close()
@@ -51,7 +55,7 @@ def ask(settings: Settings, prompt: bytes, model: bytes) -> int:
     finally:
         progress.close()
     status = report(done, running)
-    _say_where(api, running, Places(settings.var_dir))
+    _say_where(api, running, places)
     return status
 
 
@@ -153,7 +157,7 @@ def _where(job: dict[str, Any], running: Running) -> str:
     """Which Ollama it was, as far as known: the worker's name ends in its Ollama's number."""
     if running.simulated:
         return "the simulated Ollama"
-    number = re.match(r"worker-(\d+)@", str(job.get("worker")))
+    number = re.match(r"worker-(\d+)(-\d+)?@", str(job.get("worker")))
     if number and int(number[1]) <= len(running.ollama_hosts):
         return f"the Ollama at {running.ollama_hosts[int(number[1]) - 1]}"
     return f"the Ollama of {job.get('worker')}"

@@ -259,5 +259,5 @@ def _shut_down(places: Places, drain_seconds: float) -> bool:
             if time.monotonic() > next_line:
                 next_line += STOP_LINE_EVERY_SECONDS
                 up_to = drain_seconds + AFTER_DRAIN_SECONDS
-                say(f"Waiting for running jobs, up to {up_to:.0f} s (Ctrl-C: at once) ...")
+                say(f"Still stopping; jobs that run are given up to {up_to:.0f} s (Ctrl-C: at once) ...")
     return True

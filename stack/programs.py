@@ -47,8 +47,11 @@ def programs(settings: Settings, places: Places, ollama: OllamaChoice) -> list[P
     if ollama.simulated:
         found.append(simulator(ollama.hosts[0]))
     found.append(web())
+    # Another clone's stack on this machine may use the same Redis; the port tells their workers apart.
+    suffix = f"-{settings.port}" if settings.redis_configured else ""
     found += [
-        worker(number, host, settings.drain_seconds) for number, host in enumerate(ollama.hosts, start=1)
+        worker(number, host, settings.drain_seconds, suffix)
+        for number, host in enumerate(ollama.hosts, start=1)
     ]
     found.append(flower())
     return found
@@ -97,12 +100,12 @@ def web() -> Program:
     return Program("web", command, priority=30, stop_wait_seconds=15)
 
 
-def worker(number: int, ollama_host: str, drain_seconds: float) -> Program:
+def worker(number: int, ollama_host: str, drain_seconds: float, suffix: str = "") -> Program:
     """A worker beside one Ollama."""
     name = f"worker-{number}"
     return Program(
         name,
-        (sys.executable, "-m", "worker", "--hostname", f"{name}@%h"),
+        (sys.executable, "-m", "worker", "--hostname", f"{name}{suffix}@%h"),
         priority=40,
         stop_wait_seconds=int(drain_seconds) + AFTER_DRAIN_SECONDS,
         environment={"PADDOCK_OLLAMA_HOST": ollama_host},

@@ -15,14 +15,14 @@ class Progress:
     Says what a job is waiting for until its first token.
 
     Args:
-        stream: Where to.
+        stream: Where to; standard error if not given.
         clock: Seconds that only grow.
     """
 
-    def __init__(self, stream: TextIO = sys.stderr, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream or sys.stderr
         self._clock = clock
-        self._is_terminal = stream.isatty()
+        self._is_terminal = self._stream.isatty()
         self._lock = threading.Lock()
         self._phase = ""
         self._since = clock()

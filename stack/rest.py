@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -34,6 +34,12 @@ class Api:
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, and no key of a .netrc, between this machine and itself
         self._session.headers["Authorization"] = f"Bearer {key}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
 
     def submit(self, body: dict[str, Any]) -> dict[str, Any]:
         """
@@ -117,6 +123,8 @@ def _refusal(response: requests.Response) -> Refused:
     try:
         problem = response.json()
     except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
         problem = {}
     code = str(problem.get("code", ""))
     if response.status_code == 401:

@@ -153,6 +153,25 @@ def test_a_second_stack_in_the_folder_is_refused(clone: Clone) -> None:
     assert "already up" in done.stderr
 
 
+def test_ctrl_c_leaves_the_job_and_tells_its_id(clone: Clone) -> None:
+    """The job is the queue's; only the waiting for it ends."""
+    os.kill(clone.pids()["worker-1"], signal.SIGSTOP)
+    try:
+        asking = clone.make_in_foreground("ask", "PROMPT=Take your time")
+        assert asking.stdout is not None
+        with asking.stdout as said:
+            assert "Waiting" in said.readline()
+            os.killpg(asking.pid, signal.SIGINT)
+            rest = said.read()
+        asking.wait(30)
+    finally:
+        os.kill(clone.pids()["worker-1"], signal.SIGCONT)
+    job_id = clone.get("/api/llm/jobs/?limit=1")["jobs"][0]["job_id"]
+    assert f"Left running: job {job_id}" in rest
+    assert "Traceback" not in rest
+    assert clone.get(f"/api/llm/jobs/{job_id}/status/?wait=20")["status"] == "completed"
+
+
 def test_every_process_that_is_killed_is_back_and_answers(clone: Clone) -> None:
     """All of them at once, and then a question."""
     before = clone.pids()
