@@ -9,6 +9,7 @@ The local stack: everything that Paddock needs, started from a fresh clone with 
     supervisor      configuration of the process runner, and talking to it
     leftovers       processes that a killed runner left behind
     setup           the database's tables, the first admin key
-    lifecycle       start, run, stop
+    lifecycle       start, stop
+    foreground      run
     ask             one question, asked through the REST API (rest, server_sent_events, progress)
 """

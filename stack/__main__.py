@@ -47,10 +47,10 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         from . import flower
 
         flower.run()
-    from . import lifecycle, status
+    from . import foreground, lifecycle, status
 
     if arguments.command == "run":
-        return lifecycle.run(settings)
+        return foreground.run(settings)
     if arguments.command == "start":
         lifecycle.start_in_background(settings)
         return 0

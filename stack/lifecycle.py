@@ -1,4 +1,4 @@
-"""Start, run and stop: the order in which the local stack comes up and goes down."""
+"""Start and stop: the order in which the local stack comes up and goes down."""
 
 import signal
 import subprocess
@@ -168,52 +168,6 @@ def start_in_background(settings: Settings) -> Running:
     describe(running, places)
     say("It stays up; `make stop` ends it.")
     return running
-
-
-def run(settings: Settings) -> int:
-    """The stack in the foreground, until Ctrl-C, SIGTERM, or a `stop` from elsewhere."""
-    places = Places(settings.var_dir)
-    places.make_folders()
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: asked_to_stop.set())
-    while not asked_to_stop.is_set():
-        with places.starting():
-            if places.is_up():
-                raise StackError("This folder's stack is already up: make stop ends it, make status shows it")
-            started = start(settings)
-        describe(started.running, places)
-        say("Ctrl-C ends it.")
-        watch(started.runner, places, asked_to_stop)
-        if started.runner.poll() == 0:
-            say("Stopped by another command.")
-            return 0
-        if not asked_to_stop.is_set():
-            say("The process runner was killed; starting again ...")
-    return 0 if stop(settings) else 1
-
-
-def watch(
-    runner: "subprocess.Popen[bytes]",
-    places: Places,
-    asked_to_stop: threading.Event,
-    every_seconds: float = 0.5,
-) -> None:
-    """Says which process ended and was started again, until the runner ends or somebody asks to stop."""
-    known: dict[str, int] = {}
-    with supervisor.Control(places) as control:
-        while runner.poll() is None and not asked_to_stop.wait(every_seconds):
-            with suppress(*supervisor.Control.Gone):
-                _tell_changes(control, known, places)
-
-
-def _tell_changes(control: supervisor.Control, known: dict[str, int], places: Places) -> None:
-    for name, info in control.processes().items():
-        pid = int(info["pid"])
-        if pid and known.get(name, pid) != pid:
-            say(f"{name} ended and was started again (process {pid}); see {places.logs / name}.log")
-        if pid:
-            known[name] = pid
 
 
 def stop(settings: Settings) -> bool:

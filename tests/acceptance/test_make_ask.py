@@ -262,3 +262,18 @@ def test_run_shows_the_stack_until_ctrl_c(other: Clone) -> None:
             os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         running.stdout.close()
+
+
+def test_a_start_that_is_interrupted_leaves_nothing(other: Clone) -> None:
+    """Ctrl-C while it still starts."""
+    (nobody,) = free_ports(1)
+    running = other.make_in_foreground("run", OLLAMA_HOST=f"127.0.0.1:{nobody}")
+    assert running.stdout is not None
+    with running.stdout as said:
+        assert "jobs wait until it does" in said.readline()
+        until(lambda: "web" in other.pids(), "the web process was started")
+        os.killpg(running.pid, signal.SIGINT)
+        rest = said.read()
+    assert running.wait(60) != 0
+    assert "Traceback" not in rest
+    assert not any(map(runs, other.pids().values()))
