@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from celery import Task, uuid
 from celery.result import AsyncResult
 
-from jobs.errors import InvalidRequest
+from jobs.errors import InvalidRequest, JobFailed
 from jobs.instants import utc_now
 from jobs.keys import LOCAL_KEY_ID
 from jobs.records import Submitted
@@ -25,6 +25,7 @@ from tasks.resources import get_resources
 
 class JobTask(Task):
     abstract = True
+    throws = (JobFailed,)  # an outcome and no accident: logged in one line
     # The worker's way to run what a message names; unset elsewhere.
     runner: ClassVar[Callable[["JobTask", tuple[Any, ...], dict[str, Any]], Any] | None] = None
 

@@ -106,7 +106,7 @@ def _after_error(task: JobTask, child: Child, run: Run, error: OllamaError) -> N
         _wait_for_ollama(child)
         raise Ignore
     text = error.text if isinstance(error, GenerationAborted) else None
-    message = f"{error} {error.remedy}".strip()
+    message = f"{str(error).rstrip('.')}. {error.remedy}"
     _fail(child, run.claimed, Failure(error.code, message, error.is_retryable, text))
 
 
@@ -116,7 +116,7 @@ def _fail(child: Child, claimed: Claimed, failure: Failure) -> None:
     status = persist(lambda: service.fail_attempt(claimed, failure, worker=child.worker))
     if status is Status.FAILED:
         child.events.done(claimed.job_id, status)
-        raise JobFailed(f"{failure.code}: {failure.message}")
+        raise JobFailed(f"{failure.code}: {failure.message}") from None
     if status is Status.PENDING:
         child.events.status(claimed.job_id, status)
     raise Ignore

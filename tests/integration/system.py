@@ -150,12 +150,12 @@ def all_text(value: Any) -> str:
     for key in value.scan_iter("*"):
         kind = value.type(key)
         read = {
-            "string": lambda key: value.get(key),
+            "string": value.get,
             "list": lambda key: value.lrange(key, 0, -1),
-            "hash": lambda key: value.hgetall(key),
-            "set": lambda key: value.smembers(key),
+            "hash": value.hgetall,
+            "set": value.smembers,
             "zset": lambda key: value.zrange(key, 0, -1),
-            "stream": lambda key: value.xrange(key),
+            "stream": value.xrange,
         }[kind]
         found.append(f"{key} {read(key)}")
     return "\n".join(found)
