@@ -87,7 +87,7 @@ def _running(settings: Settings) -> Running:
         from .lifecycle import start_in_background  # late: an asked question that finds the stack up is quick
 
         return start_in_background(settings)
-    if running.url != settings.base_url:
+    if "port" in settings.model_fields_set and running.url != settings.base_url:
         say(f"This folder's stack is already up at {running.url}; make stop, then PORT takes effect.")
     return running
 
