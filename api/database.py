@@ -37,7 +37,7 @@ def init_database(app: Flask) -> None:
     db.init_app(app)
     migrate.init_app(app)
     with app.app_context():
-        app.extensions[_EXTENSION] = Database(prepare_engine(db.engine))
+        app.extensions[_EXTENSION] = Database(prepare_engine(db.engine, is_cooperative=True))
 
 
 def get_database() -> Database:

@@ -6,6 +6,9 @@ claim and its renewals, which mean nothing after a power cut that ends the worke
 too; writers begin IMMEDIATE, or two that read first could never both upgrade.
 """
 
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,21 +22,30 @@ from sqlalchemy.pool import NullPool
 from jobs.instants import Instant, utc_now
 
 BUSY_TIMEOUT_SECONDS = 30
+_ASK_AGAIN_SECONDS = 0.001
 _SYNCHRONOUS = "paddock_synchronous"  # of a transaction that writes: FULL or NORMAL
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """Arguments of `create_engine` for this database, the same in every process."""
+    options: dict[str, Any] = {"hide_parameters": True}  # prompts: errors are logged
     if make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
-    return {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 5}}
+        return options | {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
+    return options | {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 5}}
 
 
-def prepare_engine(engine: Engine) -> Engine:
-    """Give an engine, whoever made it, our pragmas and transactions."""
+def prepare_engine(engine: Engine, *, is_cooperative: bool = False) -> Engine:
+    """
+    Give an engine, whoever made it, our pragmas and transactions.
+
+    Args:
+        is_cooperative: Threads here are greenlets. SQLite waits for its write lock inside C,
+            where none of them runs (measured beside a busy writer: half a second for a request
+            that does not even use the database); so it does not wait, and we ask again and again.
+    """
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", _PatientBegin() if is_cooperative else _begin)
     return engine
 
 
@@ -50,6 +62,39 @@ def _begin(connection: Connection) -> None:
         return
     connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class _PatientBegin:
+    """BEGIN that lets other greenlets run while it waits; they take turns in the order they came."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+
+    def __call__(self, connection: Connection) -> None:
+        synchronous = connection.get_execution_options().get(_SYNCHRONOUS)
+        if synchronous is None:
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+        raw: Any = connection.connection.dbapi_connection
+        deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        with self._turn:
+            raw.execute("PRAGMA busy_timeout=0").close()
+            try:
+                while not _took_lock(raw, last_try=time.monotonic() > deadline):
+                    time.sleep(_ASK_AGAIN_SECONDS)
+            finally:
+                raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}").close()
+
+
+def _took_lock(raw: Any, *, last_try: bool) -> bool:
+    try:
+        raw.execute("BEGIN IMMEDIATE").close()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or last_try:
+            raise
+        return False
+    return True
 
 
 class Database:
