@@ -6,6 +6,7 @@ from flask import Flask
 from api.auth import init_auth
 from api.backlog import init_backlog
 from api.commands import init_commands
+from api.configuration import init_configuration
 from api.database import get_database, init_database
 from api.documentation import documentation, make_app
 from api.errors import init_errors
@@ -16,19 +17,25 @@ from api.late import share_database
 from api.live import init_live
 from api.models import models
 from api.ollama_models import ollama_models
-from settings import get_settings
+from settings import Settings, get_settings
 
 
-def create_app() -> Flask:
-    """The web application; also what `flask --app api …` works on."""
-    settings = get_settings()
+def create_app(settings: Settings | None = None) -> Flask:
+    """
+    The web application; also what `flask --app api …` works on.
+
+    Args:
+        settings: Another configuration than the environment's, for tests.
+    """
+    settings = settings or get_settings()
     app = make_app(__name__)
     # Both forms of the last slash are the same route; nothing is ever redirected, POST least of all.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    init_configuration(app, settings)
     init_incoming(app, settings.max_body_bytes)
     init_errors(app)
-    init_database(app)
+    init_database(app, settings.database_url)
     init_auth(app)
     init_live(app, settings)
     init_commands(app)
@@ -38,5 +45,5 @@ def create_app() -> Flask:
     for blueprint in (jobs, ollama_models, models, health, documentation):
         app.register_api(blueprint)
     if click.get_current_context(silent=True) is None:
-        share_database(database)
+        share_database(database, settings)
     return app

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.configuration import current_settings
 from api.database import get_database
 from api.errors import ForeignRequest, Unauthorized
 from jobs.keys import LOCAL_KEY_ID, Caller, KeyService
 from setting_values import is_loopback
-from settings import get_settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 _LOCAL_CALLER = Caller(LOCAL_KEY_ID, LOCAL_KEY_ID, "admin")
@@ -46,7 +46,7 @@ def _authenticate() -> None:
 
     An unknown route needs no key: its answer is 404 for everybody.
     """
-    if get_settings().auth == "off":
+    if current_settings().auth == "off":
         _refuse_foreigners()
         g.caller = _LOCAL_CALLER
         return

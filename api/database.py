@@ -8,7 +8,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from jobs.database import Database, engine_options, prepare_engine
 from jobs.models import Base
-from settings import ROOT, get_settings
+from settings import ROOT
 
 db = SQLAlchemy(metadata=Base.metadata)
 CELERY_TABLES = frozenset({"celery_taskmeta", "celery_tasksetmeta"})
@@ -29,9 +29,8 @@ migrate = Migrate(
 )
 
 
-def init_database(app: Flask) -> None:
+def init_database(app: Flask, url: str) -> None:
     """Give the app its engine."""
-    url = get_settings().database_url
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url)
     db.init_app(app)

@@ -24,9 +24,9 @@ from pydantic import ValidationError
 from sqlalchemy import exc as database_errors
 from werkzeug import exceptions as http
 
+from api.configuration import current_settings
 from jobs import errors as core
 from jobs.requests import describe_problem
-from settings import get_settings
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ def _headers(error: Exception, kind: Kind) -> Mapping[str, str]:
 
 def retry_after() -> str:
     """When to ask again, for the header: whole seconds, at least one."""
-    return str(max(1, round(get_settings().poll_seconds)))
+    return str(max(1, round(current_settings().poll_seconds)))
 
 
 def invalid_fields(error: ValidationError) -> InvalidFields:

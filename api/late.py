@@ -6,17 +6,18 @@ The door to `tasks`, opened late: importing Celery takes 0.3 s, which commands s
 from typing import TYPE_CHECKING
 
 from jobs.database import Database
+from settings import Settings
 
 if TYPE_CHECKING:
     from tasks.job_task import JobTask
     from tasks.resources import Resources
 
 
-def share_database(database: Database) -> None:
+def share_database(database: Database, settings: Settings) -> None:
     """Let the tasks of this process work on the app's engine."""
     from tasks.resources import use_database
 
-    use_database(database)
+    use_database(database, settings)
 
 
 def get_resources() -> "Resources":

@@ -95,7 +95,7 @@ def get_resources() -> Resources:
     return found
 
 
-def use_database(database: Database) -> None:
+def use_database(database: Database, settings: Settings | None = None) -> None:
     """Work on this database: the API hands over Flask-SQLAlchemy's engine, tests their own."""
     with _lock:
-        _by_process[os.getpid()] = Resources(get_settings(), database)
+        _by_process[os.getpid()] = Resources(settings or get_settings(), database)
