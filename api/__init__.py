@@ -3,20 +3,17 @@
 import click
 from flask import Flask
 
+from api import documentation, health, jobs, models, ollama_models
 from api.auth import init_auth
 from api.backlog import init_backlog
 from api.commands import init_commands
 from api.configuration import init_configuration
 from api.database import get_database, init_database
-from api.documentation import documentation, make_app
+from api.documentation import make_app
 from api.errors import init_errors
-from api.health import health
 from api.incoming import init_incoming
-from api.jobs import jobs
 from api.late import share_database
 from api.live import init_live
-from api.models import models
-from api.ollama_models import ollama_models
 from settings import Settings, get_settings
 
 
@@ -42,8 +39,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     with app.app_context():
         database = get_database()
     init_backlog(app, database, settings.max_pending)
-    for blueprint in (jobs, ollama_models, models, health, documentation):
-        app.register_api(blueprint)
+    for routes in (jobs, ollama_models, models, health, documentation):
+        app.register_api(routes.blueprint)
     if click.get_current_context(silent=True) is None:
         share_database(database, settings)
     return app

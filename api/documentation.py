@@ -19,7 +19,7 @@ INFO = Info(title="Paddock", version="0.1.0", description=DESCRIPTION)
 _PROBLEM_TYPE = "application/problem+json"
 _ALWAYS = (401, 403, 503)
 
-documentation = APIBlueprint("documentation", __name__, url_prefix="/api", doc_ui=False)
+blueprint = APIBlueprint("documentation", __name__, url_prefix="/api", doc_ui=False)
 
 
 def answers(found: dict[int, type[BaseModel] | str | None], *problems: int) -> Any:
@@ -46,7 +46,7 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": " ".join(dict.fromkeys(codes)), "content": {_PROBLEM_TYPE: reference}}
 
 
-@documentation.get("/openapi.json/")
+@blueprint.get("/openapi.json/")
 @open_to_all
 def document() -> Response:
     """This API as an OpenAPI document."""

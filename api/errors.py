@@ -196,7 +196,7 @@ def handle(error: Exception) -> Response:
         frames = "".join(traceback.format_tb(error.__traceback__)) if kind.code == "internal_error" else ""
         name = type(error).__name__
         request_id = g.get("request_id")
-        log.error("%s %s: %s, request %s\n%s", request.method, request.path, name, request_id, frames)
+        log.error("%s %r: %s, request %s\n%s", request.method, request.path, name, request_id, frames)
     return problem(error)
 
 

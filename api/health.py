@@ -17,26 +17,26 @@ from api.rendering import respond
 from api.schemas import Alive, Health
 from jobs.workers import WorkerReport
 
-health = APIBlueprint("health", __name__, abp_tags=[Tag(name="Health")])
+blueprint = APIBlueprint("health", __name__, abp_tags=[Tag(name="Health")])
 
 State = Literal["healthy", "degraded", "unhealthy"]
 
 
-@health.get("/", doc_ui=False)
+@blueprint.get("/", doc_ui=False)
 @open_to_all
 def home() -> Response:
     """Ollama's own line, which its clients look for."""
     return Response("Ollama is running", mimetype="text/plain")
 
 
-@health.get("/healthz/", responses={200: Alive})
+@blueprint.get("/healthz/", responses={200: Alive})
 @open_to_all
 def alive() -> Response:
     """Answers while this process can serve."""
     return respond(Alive())
 
 
-@health.get("/api/health/", responses=answers({200: Health, 503: Health}))
+@blueprint.get("/api/health/", responses=answers({200: Health, 503: Health}))
 @survives_database
 def check() -> Response:
     """Database, broker, workers and every Ollama; 503 when jobs can't be accepted."""

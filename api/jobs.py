@@ -16,10 +16,10 @@ from api.waiting import wait_until_complete
 from jobs.requests import SubmitJob
 from jobs.states import Status
 
-jobs = APIBlueprint("jobs", __name__, url_prefix="/api/llm/jobs", abp_tags=[Tag(name="Jobs")])
+blueprint = APIBlueprint("jobs", __name__, url_prefix="/api/llm/jobs", abp_tags=[Tag(name="Jobs")])
 
 
-@jobs.post("/submit/", responses=answers({202: JobAnswer}, 400, 404, 413, 415, 422, 503))
+@blueprint.post("/submit/", responses=answers({202: JobAnswer}, 400, 404, 413, 415, 422, 503))
 def submit(body: SubmitJob) -> Response:
     """Submit a job; accepted when this answers, and run when its turn comes."""
     job_id = submit_job(body)
@@ -28,7 +28,7 @@ def submit(body: SubmitJob) -> Response:
     return response
 
 
-@jobs.get("/", responses=answers({200: JobList}, 422))
+@blueprint.get("/", responses=answers({200: JobList}, 422))
 def list_jobs(query: ListQuery) -> Response:
     """Jobs, newest first: the caller's own; an admin sees all."""
     views, next_cursor = list_own_jobs(query)
@@ -36,13 +36,13 @@ def list_jobs(query: ListQuery) -> Response:
     return respond(JobList(jobs=shown, next_cursor=next_cursor))
 
 
-@jobs.get("/<job_id>/", responses=answers({200: WholeJob}, 404))
+@blueprint.get("/<job_id>/", responses=answers({200: WholeJob}, 404))
 def show(path: JobPath) -> Response:
     """A job with what was asked and, once completed, what came out."""
     return respond(render_whole(view_own_job(path.job_id, whole=True), request.script_root))
 
 
-@jobs.get("/<job_id>/status/", responses=answers({200: JobAnswer}, 404, 422))
+@blueprint.get("/<job_id>/status/", responses=answers({200: JobAnswer}, 404, 422))
 def status(path: JobPath, query: WaitQuery) -> Response:
     """How far a job is; with `wait`, answers as soon as it is complete."""
     view = view_own_job(path.job_id)
@@ -53,7 +53,7 @@ def status(path: JobPath, query: WaitQuery) -> Response:
     return respond_job(view, request.script_root)
 
 
-@jobs.get("/<job_id>/result/", responses=answers({200: WholeJob}, 404, 409))
+@blueprint.get("/<job_id>/result/", responses=answers({200: WholeJob}, 404, 409))
 def result(path: JobPath) -> Response:
     """The whole job once it is completed; 409 before, and when it did not complete."""
     view = view_own_job(path.job_id, whole=True)
@@ -61,14 +61,14 @@ def result(path: JobPath) -> Response:
     return respond(render_whole(view, request.script_root))
 
 
-@jobs.post("/<job_id>/cancel/", responses=answers({202: JobAnswer}, 404, 409))
+@blueprint.post("/<job_id>/cancel/", responses=answers({202: JobAnswer}, 404, 409))
 def cancel(path: JobPath) -> Response:
     """Cancel a job; a running generation stops within a second."""
     cancel_job(path.job_id)
     return respond_job(view_own_job(path.job_id), request.script_root, 202)
 
 
-@jobs.get("/<job_id>/events/", responses=answers({200: "text/event-stream", 204: None}, 404, 422))
+@blueprint.get("/<job_id>/events/", responses=answers({200: "text/event-stream", 204: None}, 404, 422))
 def events(path: JobPath, query: EventsQuery) -> Response:
     """A job's status and tokens as they come; resumes after Last-Event-ID."""
     view = view_own_job(path.job_id)

@@ -11,10 +11,10 @@ from jobs.catalog import ModelCatalog
 from jobs.errors import NoModel
 from jobs.model_names import model_id
 
-models = APIBlueprint("models", __name__, url_prefix="/api/llm/models", abp_tags=[Tag(name="Models")])
+blueprint = APIBlueprint("models", __name__, url_prefix="/api/llm/models", abp_tags=[Tag(name="Models")])
 
 
-@models.get("/", responses=answers({200: ModelList}))
+@blueprint.get("/", responses=answers({200: ModelList}))
 def list_models() -> Response:
     """The models of all live workers; without any, those last seen."""
     catalog = get_resources().catalog

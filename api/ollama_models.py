@@ -13,19 +13,19 @@ from api.submitting import submit_job
 from jobs.errors import JobNotFound
 from jobs.requests import SubmitJob
 
-ollama_models = APIBlueprint(
+blueprint = APIBlueprint(
     "ollama_models", __name__, url_prefix="/api/ollama_models", abp_tags=[Tag(name="Prompts")]
 )
 
 
-@ollama_models.post("/query/", responses=answers({202: SubmittedJob}, 400, 404, 413, 415, 422, 503))
+@blueprint.post("/query/", responses=answers({202: SubmittedJob}, 400, 404, 413, 415, 422, 503))
 def query(body: PromptBody) -> Response:
     """Submit a prompt."""
     job_id = submit_job(SubmitJob(prompt=body.prompt, model=body.model))
     return respond(SubmittedJob(job_id=job_id), 202)
 
 
-@ollama_models.get("/job_status/", responses=answers({200: JobState}, 400))
+@blueprint.get("/job_status/", responses=answers({200: JobState}, 400))
 def job_status(query: JobStateQuery) -> Response:
     """How far a job is; also an unknown one is pending."""
     if not query.job_id:
