@@ -7,8 +7,9 @@ import uuid
 from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, g, request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
+from api.configuration import current_settings
 from api.errors import BrokenJson, InvalidFields
 
 MAX_DEPTH = 100  # far deeper than any JSON schema; what lies behind (pydantic, json) stops at some 250
@@ -24,17 +25,28 @@ class PaddockRequest(Request):
 
         Raises:
             UnsupportedMediaType: declared as something else. BrokenJson: not JSON.
-            InvalidFields: not an object.
+            RequestEntityTooLarge: above the limit. InvalidFields: not an object.
         """
         if self.mimetype and not (self.mimetype == "application/json" or self.mimetype.endswith("+json")):
             raise UnsupportedMediaType(
                 f"Expected Content-Type: application/json, not {self.mimetype[:100]}. "
                 "With curl: -H 'Content-Type: application/json'."
             )
-        value = parse_json(self.get_data(cache=False))
+        value = parse_json(self._read())
         if not isinstance(value, dict):
             raise InvalidFields({"body": ["expected a JSON object"]})
         return value
+
+    def _read(self) -> bytes:
+        limit = current_settings().max_body_bytes
+        too_large = RequestEntityTooLarge(f"A body may have {limit} bytes at most.")
+        if (self.content_length or 0) > limit:
+            raise too_large
+        data = self.get_data(cache=False)
+        # Without a Content-Length werkzeug reads as far as the limit and says nothing.
+        if self.content_length is None and len(data) >= limit:
+            raise too_large
+        return data
 
 
 def parse_json(data: bytes) -> Any:

@@ -4,6 +4,7 @@ import logging
 import re
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug import exceptions as http
@@ -110,3 +111,10 @@ def test_a_prompt_is_in_no_log(api: Api, caplog: pytest.LogCaptureFixture) -> No
         api.submit(prompt="the-secret-prompt")
         api.post("/api/llm/jobs/submit/", json={"prompt": "the-secret-prompt", "priority": 99})
     assert "the-secret-prompt" not in caplog.text
+
+
+def test_a_database_error_does_not_quote_values(api: Api) -> None:
+    """An error of the database names the statement, never what was to be stored."""
+    with pytest.raises(OperationalError) as raised, api.database.reading() as session:
+        session.execute(text("INSERT INTO nowhere VALUES (:prompt)"), {"prompt": "the-secret-prompt"})
+    assert "the-secret-prompt" not in str(raised.value)
