@@ -9,7 +9,7 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 broker_transport_options = {
     "priority_steps": list(range(10)),
-    # Far above the longest job: kombu's own redelivery is a last resort, leases and the reconciler come first.
+    # Far above the longest job: kombu's redelivery is a last resort; leases and the reconciler come first.
     "visibility_timeout": 24 * 3600,
     "unacked_restore_interval": 1,
     "health_check_interval": 5,

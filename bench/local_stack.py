@@ -63,7 +63,7 @@ def local_stack(*, slots: int, simulator_options: tuple[str, ...] = ()) -> Itera
         stack = [sys.executable, "-m", "stack"]
         try:
             wait_for(f"http://127.0.0.1:{ollama_port}/api/version")
-            subprocess.run([*stack, "start"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+            _run([*stack, "start"], environment)
             key = (Path(folder) / "var" / "admin.key").read_text().strip()
             running = LocalStack(
                 f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ollama_port}", key, served_log
@@ -71,9 +71,20 @@ def local_stack(*, slots: int, simulator_options: tuple[str, ...] = ()) -> Itera
             _wait_for_worker(running)
             yield running
         finally:
-            subprocess.run([*stack, "stop"], cwd=ROOT, env=environment, check=False, stdout=subprocess.DEVNULL)
+            _run([*stack, "stop"], environment)
             simulator.terminate()
             simulator.wait()
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def wait_for(url: str) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, create_engine, event, func, literal, type_coerce
+from sqlalchemy import ColumnElement, Engine, bindparam, create_engine, event, func, literal, type_coerce
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
@@ -107,6 +107,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._is_sqlite = engine.dialect.name == "sqlite"
         self._durable = engine.execution_options(**{_SYNCHRONOUS: "FULL"})
         self._volatile = engine.execution_options(**{_SYNCHRONOUS: "NORMAL"})
 
@@ -136,6 +137,22 @@ class Database:
         with Session(self.engine, expire_on_commit=False) as session:
             yield session
 
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[Connection]:
+        """The same as `writing` for statements that need no session: the ones of `jobs.statements`."""
+        with (self._durable if durable else self._volatile).begin() as connection:
+            yield connection
+
+    @property
+    def clock(self) -> ColumnElement[datetime]:
+        """The present in a statement that is built once; its parameter is `at(now)`."""
+        given: ColumnElement[datetime] = bindparam("now", type_=Instant)
+        return given if self._is_sqlite else func.coalesce(given, self.moment(), type_=Instant)
+
+    def at(self, now: datetime | None) -> dict[str, datetime | None]:
+        """The parameter of `clock`; None is the database's own clock."""
+        return {"now": utc_now() if now is None and self._is_sqlite else now}
+
     def moment(self, now: datetime | None = None) -> ColumnElement[datetime]:
         """
         `now` for use in SQL; None is the database's own clock.
@@ -143,7 +160,7 @@ class Database:
         SQLite's clock is this host's. With Postgres, hosts may disagree about the
         time, and a lease must not depend on who looks at it.
         """
-        if now is not None or self.engine.dialect.name == "sqlite":
+        if now is not None or self._is_sqlite:
             return literal(now or utc_now(), Instant)
         return type_coerce(func.extract("epoch", func.clock_timestamp()), Instant)
 

@@ -35,9 +35,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def later(instant: ColumnElement[datetime], seconds: float) -> ColumnElement[datetime]:
-    """The SQL expression for `seconds` after `instant`."""
-    return type_coerce(instant + literal(seconds, Double), Instant)
+def later(instant: ColumnElement[datetime], seconds: float | ColumnElement[float]) -> ColumnElement[datetime]:
+    """The SQL expression for `seconds` after `instant`; NULL seconds give NULL."""
+    span = seconds if isinstance(seconds, ColumnElement) else literal(seconds, Double)
+    return type_coerce(instant + span, Instant)
 
 
 def isoformat(value: datetime | None) -> str | None:

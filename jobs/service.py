@@ -11,17 +11,18 @@ from datetime import datetime
 from typing import Any
 
 import uuid_utils
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from jobs import changes
 from jobs.database import Database
 from jobs.errors import AlreadyComplete, JobNotFound
 from jobs.instants import later
-from jobs.models import IS_PENDING, Job, JobPayload, JobResult
+from jobs.models import Job, JobResult
 from jobs.records import Claimed, Failure, Outcome, Policy, Publication, Submitted
 from jobs.requests import SubmitJob
 from jobs.scheduling import backoff_seconds
+from jobs.statements import build_statements
 from jobs.states import Status, sources_of
 
 
@@ -39,6 +40,7 @@ class JobService:
     def __init__(self, database: Database, policy: Policy | None = None) -> None:
         self.database = database
         self.policy = policy or Policy()
+        self._do = build_statements(database.engine.dialect.name, database.clock)
 
     def submit(
         self,
@@ -60,73 +62,56 @@ class JobService:
         A `job_id` that exists already is left as it is: a redelivered or repeated
         submission is one job.
         """
-        is_known = job_id is not None
         job_id = job_id or str(uuid_utils.uuid7())
-        with self.database.writing() as session:
-            if is_known and session.get(Job, job_id) is not None:
+        is_released = delay_seconds <= 0
+        values = {
+            "id": job_id,
+            "task": task,
+            "kind": request.resolved_kind,
+            "service": service,
+            "model": model,
+            "key_id": key_id,
+            "priority": request.priority,
+            "metadata": request.metadata,
+            "timeout_seconds": request.timeout_seconds,
+            "deadline_seconds": request.deadline_seconds,
+            "has_successors": has_successors,
+        }
+        if is_released:
+            values["due_seconds"] = request.priority * self.policy.ageing_seconds
+        else:
+            values["delay_seconds"] = delay_seconds
+        statement = self._do.submit_released if is_released else self._do.submit_delayed
+        payload = {"job_id": job_id, "input": request.generation_input(), "canvas": canvas}
+        with self.database.transaction() as connection:
+            row = connection.execute(statement, {**values, **self.database.at(now)}).one_or_none()
+            if row is None:
                 return Submitted(job_id, None)
-            moment = self.database.moment(now)
-            values: dict[str, Any] = {
-                "id": job_id,
-                "status": Status.PENDING,
-                "task": task,
-                "kind": request.resolved_kind,
-                "service": service,
-                "model": model,
-                "key_id": key_id,
-                "priority": request.priority,
-                "labels": request.metadata,
-                "created_at": moment,
-                "timeout_seconds": request.timeout_seconds,
-                "has_successors": has_successors,
-            }
-            if request.deadline_seconds is not None:
-                values["deadline_at"] = later(moment, request.deadline_seconds)
-            if delay_seconds > 0:
-                values["not_before"] = later(moment, delay_seconds)
-            else:
-                values |= changes.release(moment, request.priority, self.policy)
-                values |= {"publication": 1, "published_at": moment}
-            row = session.execute(insert(Job).values(**values).returning(*changes.PUBLICATION_COLUMNS)).one()
-            payload = {"job_id": job_id, "input": request.generation_input(), "canvas": canvas}
-            session.execute(insert(JobPayload).values(**payload))
-        return Submitted(job_id, changes.as_publication(row) if delay_seconds <= 0 else None)
+            connection.execute(self._do.payload, payload)
+        return Submitted(job_id, changes.as_publication(row) if is_released else None)
 
     def claim(
         self, job_id: str, *, publication: int, worker: str, now: datetime | None = None
     ) -> Claimed | None:
         """Take a pending job; None when the message is void: a duplicate, an older one, or it is too late."""
-        with self.database.writing(durable=False) as session:
-            moment = self.database.moment(now)
-            row = session.execute(
-                update(Job)
-                .where(
-                    Job.id == job_id,
-                    IS_PENDING,
-                    Job.publication == publication,
-                    or_(Job.deadline_at.is_(None), Job.deadline_at > moment),
-                )
-                .values(
-                    status=Status.PROCESSING,
-                    claim=Job.claim + 1,
-                    worker=worker,
-                    started_at=moment,
-                    lease_until=later(moment, self.policy.lease_seconds),
-                )
-                .returning(
-                    Job.claim, Job.task, Job.kind, Job.model, Job.key_id, Job.attempts, Job.timeout_seconds
-                )
-            ).one_or_none()
+        values = {
+            "of_job": job_id,
+            "of_publication": publication,
+            "by_worker": worker,
+            "lease_seconds": self.policy.lease_seconds,
+        }
+        with self.database.transaction(durable=False) as connection:
+            row = connection.execute(self._do.claim, {**values, **self.database.at(now)}).one_or_none()
             if row is None:
                 return None
-            payload = session.get_one(JobPayload, job_id)
-            return Claimed(job_id=job_id, input=payload.input, canvas=payload.canvas, **row._mapping)
+            payload = connection.execute(self._do.payload_of, {"of_job": job_id}).one()
+        return Claimed(job_id=job_id, input=payload.input, canvas=payload.canvas, **row._mapping)
 
     def renew(self, job_id: str, claim: int, *, now: datetime | None = None) -> bool:
         """Extend the lease; False when the run is no longer the job's: cancelled, or taken back."""
-        lease_until = later(self.database.moment(now), self.policy.lease_seconds)
-        with self.database.writing(durable=False) as session:
-            return changes.applied(session, changes.run(job_id, claim).values(lease_until=lease_until))
+        values = {"of_job": job_id, "of_claim": claim, "lease_seconds": self.policy.lease_seconds}
+        with self.database.transaction(durable=False) as connection:
+            return bool(connection.execute(self._do.renew, {**values, **self.database.at(now)}).first())
 
     def finish(
         self,
@@ -142,23 +127,20 @@ class JobService:
         The same transaction notes that successors are still to be told, so that what a
         crash leaves unsent is sent later.
         """
-        statement = changes.run(job_id, claim).values(
-            status=Status.COMPLETED,
-            completed_at=self.database.moment(now),
-            lease_until=None,
-            successors_pending=Job.has_successors,
-            error_code=None,
-            error_message=None,
-            processing_seconds=outcome.processing_seconds,
-            load_seconds=outcome.load_seconds,
-            prompt_tokens=outcome.prompt_tokens,
-            output_tokens=outcome.output_tokens,
-            tokens_per_second=outcome.tokens_per_second,
-        )
-        with self.database.writing() as session:
-            if not changes.applied(session, statement):
+        values = {
+            "of_job": job_id,
+            "of_claim": claim,
+            "new_processing_seconds": outcome.processing_seconds,
+            "new_load_seconds": outcome.load_seconds,
+            "new_prompt_tokens": outcome.prompt_tokens,
+            "new_output_tokens": outcome.output_tokens,
+            "new_tokens_per_second": outcome.tokens_per_second,
+        }
+        result = {"job_id": job_id, "result": outcome.result, "result_data": outcome.result_data}
+        with self.database.transaction() as connection:
+            if not connection.execute(self._do.finish, {**values, **self.database.at(now)}).first():
                 return False
-            _store_result(session, job_id, outcome.result, outcome.result_data)
+            connection.execute(self._do.result, result)
             return True
 
     def fail_attempt(
@@ -188,7 +170,7 @@ class JobService:
                 session, failure, job_id=claimed.job_id, claim=claimed.claim, worker=worker, moment=moment
             )
             if failure.text is not None and not again:
-                _store_result(session, claimed.job_id, None, failure.text)
+                session.add(JobResult(job_id=claimed.job_id, result=None, result_data=failure.text))
         return Status.PENDING if again else Status.FAILED
 
     def hand_back(self, job_id: str, claim: int, *, now: datetime | None = None) -> Publication | None:
@@ -274,8 +256,3 @@ def _explain(session: Session, job_id: str) -> None:
     if status is None:
         raise JobNotFound
     raise AlreadyComplete(f"The job is {status}.")
-
-
-def _store_result(session: Session, job_id: str, result: Mapping[str, Any] | None, data: Any) -> None:
-    session.execute(delete(JobResult).where(JobResult.job_id == job_id))
-    session.execute(insert(JobResult).values(job_id=job_id, result=result, result_data=data))

@@ -1,0 +1,140 @@
+"""
+The statements of every job's life, built once.
+
+Building a statement costs several times as much as running it; on an idle system
+it would be most of what lies between a submit and its first token. What is rarer
+is built where it is used.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Executable,
+    bindparam,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from jobs.instants import later
+from jobs.models import Base, Job, JobPayload, JobResult
+from jobs.states import Status
+
+JOBS = Base.metadata.tables[Job.__tablename__]
+PAYLOADS = Base.metadata.tables[JobPayload.__tablename__]
+RESULTS = Base.metadata.tables[JobResult.__tablename__]
+
+# Parameters: none may be named as a column, which SQLAlchemy reserves for VALUES.
+_JOB_ID: ColumnElement[str] = bindparam("of_job")
+_CLAIM: ColumnElement[int] = bindparam("of_claim")
+_PENDING = JOBS.c.status == literal_column(f"'{Status.PENDING}'")
+_RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
+_PUBLICATION = (JOBS.c.id, JOBS.c.publication, JOBS.c.task, JOBS.c.model, JOBS.c.key_id, JOBS.c.due_at)
+
+
+@dataclass(frozen=True)
+class JobStatements:
+    """Statements for one dialect; each takes `now` besides what its name says."""
+
+    submit_released: Executable
+    submit_delayed: Executable
+    payload: Executable
+    claim: Executable
+    payload_of: Executable
+    renew: Executable
+    finish: Executable
+    result: Executable
+
+
+def build_statements(dialect: str, clock: ColumnElement[Any]) -> JobStatements:
+    """
+    The statements.
+
+    Args:
+        dialect: "sqlite" or "postgresql".
+        clock: The present, from `Database.clock`.
+    """
+    run = update(JOBS).where(JOBS.c.id == _JOB_ID, _RUNNING, JOBS.c.claim == _CLAIM)
+    lease_until = later(clock, bindparam("lease_seconds", type_=Double))
+    return JobStatements(
+        submit_released=_submit(dialect, clock, is_released=True),
+        submit_delayed=_submit(dialect, clock, is_released=False),
+        payload=insert(PAYLOADS),
+        claim=_claim(clock, lease_until),
+        payload_of=select(PAYLOADS.c.input, PAYLOADS.c.canvas).where(PAYLOADS.c.job_id == _JOB_ID),
+        renew=run.values(lease_until=lease_until).returning(JOBS.c.id),
+        finish=_finish(run, clock),
+        result=insert(RESULTS),
+    )
+
+
+def _submit(dialect: str, clock: ColumnElement[Any], *, is_released: bool) -> Executable:
+    """A row that is not there yet; RETURNING nothing means that there is one."""
+    make: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
+    given = ("id", "task", "kind", "service", "model", "key_id", "priority", "metadata", "timeout_seconds")
+    values: dict[str, Any] = {name: bindparam(name, type_=JOBS.c[name].type) for name in given}
+    values |= {
+        "has_successors": bindparam("has_successors", type_=JOBS.c.has_successors.type),
+        "status": literal_column(f"'{Status.PENDING}'"),
+        "created_at": clock,
+        "deadline_at": later(clock, bindparam("deadline_seconds", type_=Double)),
+        "claim": 0,
+        "attempts": 0,
+        "successors_pending": False,
+    }
+    if is_released:
+        due_at = later(clock, bindparam("due_seconds", type_=Double))
+        values |= {"publication": 1, "released_at": clock, "published_at": clock, "due_at": due_at}
+    else:
+        not_before = later(clock, bindparam("delay_seconds", type_=Double))
+        values |= {"publication": 0, "not_before": not_before}
+    statement: Executable = make(JOBS).values(values).on_conflict_do_nothing().returning(*_PUBLICATION)
+    return statement
+
+
+def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Executable:
+    return (
+        update(JOBS)
+        .where(
+            JOBS.c.id == _JOB_ID,
+            _PENDING,
+            JOBS.c.publication == bindparam("of_publication"),
+            or_(JOBS.c.deadline_at.is_(None), JOBS.c.deadline_at > clock),
+        )
+        .values(
+            status=Status.PROCESSING.value,
+            claim=JOBS.c.claim + 1,
+            worker=bindparam("by_worker"),
+            started_at=clock,
+            lease_until=lease_until,
+        )
+        .returning(
+            JOBS.c.claim,
+            JOBS.c.task,
+            JOBS.c.kind,
+            JOBS.c.model,
+            JOBS.c.key_id,
+            JOBS.c.attempts,
+            JOBS.c.timeout_seconds,
+        )
+    )
+
+
+def _finish(run: Any, clock: ColumnElement[Any]) -> Executable:
+    figures = ("processing_seconds", "load_seconds", "prompt_tokens", "output_tokens", "tokens_per_second")
+    statement: Executable = run.values(
+        status=Status.COMPLETED.value,
+        completed_at=clock,
+        lease_until=None,
+        successors_pending=JOBS.c.has_successors,
+        error_code=None,
+        error_message=None,
+        **{name: bindparam(f"new_{name}", type_=JOBS.c[name].type) for name in figures},
+    ).returning(JOBS.c.id)
+    return statement
