@@ -20,6 +20,7 @@ help:
 	@echo 'make status                              what runs'
 	@echo 'make worker                              one more worker, on any machine that reaches Redis and database'
 	@echo 'make test | check | bench                tests | lint, types, import rules | benchmarks'
+	@echo 'make ai-help                             the gateway: containers in front of the Ollama of this machine'
 	@echo 'PORT=8000 and FLOWER_PORT=5555 may be set for each.'
 
 setup:
@@ -45,3 +46,5 @@ check: setup-dev
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
+
+-include Makefile.ai
