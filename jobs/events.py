@@ -11,7 +11,7 @@ either being complete: the row says how a job ended.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,19 @@ class EventWriter:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._add = client.register_script(_ADD)
 
-    def add(self, job_id: str, event: str, data: dict[str, Any]) -> str:
-        keys = [STREAM_PREFIX + job_id, LIVE_PREFIX + job_id]
-        return str(self._add(keys=keys, args=[MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data)]))
+    def add(self, job_id: str, event: str, data: dict[str, Any]) -> None:
+        """One event."""
+        self.add_all([(job_id, event, data)])
+
+    def add_all(self, events: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+        """Several events, each a job's id, a type and its data, in their order and one round trip."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            for job_id, event, data in events:
+                keys = [STREAM_PREFIX + job_id, LIVE_PREFIX + job_id]
+                # The whole script each time: a pipeline of its hash would first ask whether it is known.
+                pipeline.eval(_ADD, len(keys), *keys, MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data))
+            pipeline.execute()
 
     def cancelled(self, job_id: str) -> None:
         """Tell whoever runs the job to stop."""

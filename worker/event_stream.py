@@ -79,8 +79,7 @@ class EventStream(threading.Thread):
         if time.monotonic() < self._silent_until:
             return
         try:
-            for job_id, event, data in events:
-                self._writer.add(job_id, event, data)
+            self._writer.add_all(events)
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + _PAUSE_SECONDS
             log.warning("events are not written: %s", type(error).__name__)
