@@ -21,7 +21,7 @@ from jobs.service import JobService
 from settings import get_settings
 from tasks import resources
 from tests.integration.system import eventually
-from tests.valkey import Valkey
+from tests.support.valkey import Valkey
 
 JOBS = "/api/llm/jobs/"
 

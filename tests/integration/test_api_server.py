@@ -21,7 +21,7 @@ from jobs.service import JobService
 from settings import ROOT, get_settings
 from tasks.resources import connect_redis
 from tests.integration.system import eventually
-from tests.valkey import Valkey
+from tests.support.valkey import Valkey
 
 SUBMIT = "/api/llm/jobs/submit/"
 LIMIT_BYTES = 100_000

@@ -1,0 +1,101 @@
+"""Fixtures for every test: a database of either kind, a service on it, and Redis, fake and real."""
+
+import tests.environment  # noqa: F401, I001 - before anything reads the settings
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+
+from jobs.database import Database
+from jobs.records import Policy
+from jobs.service import JobService
+from tests.support.databases import SqliteTemplate, create_tables, delete_everything
+from tests.support.postgres import Postgres
+from tests.support.services import missing
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A Postgres server for the whole run."""
+    try:
+        server = Postgres()
+    except Exception as error:
+        missing(f"no Postgres on this machine: {type(error).__name__}: {error}")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """A Valkey server for the whole run; a test that stops one makes its own."""
+    server = Valkey()
+    try:
+        server.start()
+    except OSError as error:
+        server.close()
+        missing(f"no Valkey on this machine: {error}")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    """A SQLite file with empty tables."""
+    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres: Postgres) -> Iterator[Database]:
+    """A database with empty tables on the Postgres server."""
+    database = Database.connect(postgres.create_database("tests"))
+    create_tables(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sqlite_database(sqlite_template: SqliteTemplate, tmp_path: Path) -> Iterator[Database]:
+    """An empty SQLite database, for what is the same on Postgres or does not exist there."""
+    database = sqlite_template.copy(tmp_path)
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database: each test runs on SQLite and on a real Postgres."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_database")
+        return
+    found: Database = request.getfixturevalue("postgres_database")
+    yield found
+    delete_everything(found)
+
+
+@pytest.fixture
+def service(database: Database) -> JobService:
+    """The writer of jobs with the default policy."""
+    return JobService(database, Policy())
+
+
+@pytest.fixture
+def real_redis(valkey: Valkey) -> Iterator[Any]:
+    """A client of an empty, real Valkey."""
+    with redis.Redis.from_url(valkey.url, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(params=["fakeredis", "valkey"])
+def redis_client(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A client of an empty Redis: a fake one and a real one."""
+    if request.param == "valkey":
+        yield request.getfixturevalue("real_redis")
+        return
+    with fakeredis.FakeRedis(decode_responses=True) as client:
+        yield client

