@@ -4,7 +4,6 @@ Dockerfile and docker-compose.yml, without a Docker engine.
 The schema is the compose specification's own, as the package check-jsonschema ships it.
 """
 
-import fnmatch
 import importlib.util
 import itertools
 import json
@@ -19,27 +18,15 @@ from typing import Any
 import flower.command  # noqa: F401 - defines Flower's options
 import jsonschema
 import pytest
-import yaml
 from flower.options import default_options
 
 from settings import ROOT, Settings
 from stack.programs import AFTER_DRAIN_SECONDS
+from tests.support.compose_files import OURS, compose, ignored, interpolated, seconds, service
 
 SCHEMA = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
-OURS = ("ollama-functions", "worker", "flower", "migrate")
 # Not settings of ours, but of the library that connects to Postgres.
 LIBPQ = {"PGPASSWORD"}
-
-
-@cache
-def compose() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    return loaded
-
-
-def service(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = compose()["services"][name]
-    return found
 
 
 def schema() -> dict[str, Any]:
@@ -47,12 +34,6 @@ def schema() -> dict[str, Any]:
         Path(str(distribution("check-jsonschema").locate_file(SCHEMA))).read_text(encoding="utf-8")
     )
     return loaded
-
-
-def seconds(duration: str) -> int:
-    match = re.fullmatch(r"(\d+)s", duration)
-    assert match, duration
-    return int(match[1])
 
 
 def variables_of_settings() -> set[str]:
@@ -119,12 +100,6 @@ def test_compose_names_no_variable_of_ours_that_does_not_exist() -> None:
     """Not in the file's substitutions and comments either."""
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert set(re.findall(r"\bPADDOCK_[A-Z_]+", text)) <= variables_of_settings()
-
-
-def interpolated(value: str) -> str:
-    """As compose substitutes it, with nothing set but what is required."""
-    value = re.sub(r"\$\{[A-Z_]+:\?[^}]*\}", "secret", value)
-    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -259,15 +234,6 @@ def test_every_module_that_is_run_exists() -> None:
     modules = {after for words in commands for word, after in itertools.pairwise(words) if word == "-m"}
     assert modules == {"gunicorn", "worker", "celery", "stack.container_health"}
     assert all(importlib.util.find_spec(module) for module in modules)
-
-
-def ignored(path: str) -> bool:
-    """Whether .dockerignore leaves a path out, by the few forms that it uses."""
-    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    patterns = [line.rstrip("/").removeprefix("**/") for line in lines if line and not line.startswith("#")]
-    parts = Path(path).parts
-    heads = {"/".join(parts[: count + 1]) for count in range(len(parts))} | set(parts)
-    return any(fnmatch.fnmatch(head, pattern) for head in heads for pattern in patterns)
 
 
 @pytest.mark.parametrize(
