@@ -81,11 +81,13 @@ class SimulatorProcess:
 
     def control(self, **switches: object) -> dict[str, Any]:
         """Set switches (see simulator/control.py); the state afterwards."""
-        return self.call("POST", "/simulator/control", switches)
+        state: dict[str, Any] = self.call("POST", "/simulator/control", switches)
+        return state
 
     def state(self) -> dict[str, Any]:
         """What is loaded, running and waiting."""
-        return self.call("GET", "/simulator/state")
+        state: dict[str, Any] = self.call("GET", "/simulator/state")
+        return state
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """One plain exchange of JSON; an error status raises urllib's HTTPError."""

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 from aiohttp import web
@@ -74,13 +75,18 @@ async def serve(simulator: Simulator, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     print(f"simulated Ollama: url=http://{shown}:{bound} pid={os.getpid()} models={names}", flush=True)
     await stopping.wait()
+    simulator.is_stopping = True
     await runner.cleanup()
 
 
 def main() -> None:
     """Run until told to stop."""
     arguments = parse_arguments()
-    asyncio.run(serve(build(arguments), arguments.host, arguments.port))
+    try:
+        asyncio.run(serve(build(arguments), arguments.host, arguments.port))
+    except (OSError, ValueError) as error:
+        # The address is taken, the log can't be written, or a number is out of bounds.
+        sys.exit(f"simulated Ollama: {error}")
 
 
 def _keep_alive(text: str) -> float:

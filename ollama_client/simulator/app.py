@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from ollama_client.simulator import control, embed_routes, generate_routes, info_routes
+from ollama_client.simulator import control, embed_routes, generate_routes, info_routes, openai_routes
 from ollama_client.simulator.browsers import admit
 from ollama_client.simulator.simulator import SIMULATOR, Simulator
 
@@ -28,6 +28,11 @@ def create_app(simulator: Simulator) -> web.Application:
     app.router.add_post("/api/chat", generate_routes.chat)
     app.router.add_post("/api/embed", embed_routes.embed)
     app.router.add_post("/api/embeddings", embed_routes.embeddings)
+    app.router.add_post("/v1/chat/completions", openai_routes.chat_completions)
+    app.router.add_post("/v1/completions", openai_routes.completions)
+    app.router.add_post("/v1/embeddings", openai_routes.embeddings)
+    app.router.add_get("/v1/models", openai_routes.models)
+    app.router.add_get("/v1/models/{name:.+}", openai_routes.model)
     app.router.add_get("/simulator/state", control.state)
     app.router.add_get("/simulator/log", control.log)
     app.router.add_post("/simulator/control", control.control)

@@ -68,6 +68,6 @@ def asked_logprobs(body: dict[str, Any]) -> int | None:
         Refusal: 400: more than Ollama gives.
     """
     top = body.get("top_logprobs", 0)
-    if not 0 <= top <= _MOST_LOGPROBS:
+    if not isinstance(top, int) or not 0 <= top <= _MOST_LOGPROBS:
         raise Refusal(400, "top_logprobs must be between 0 and 20")
     return top if body.get("logprobs") else None

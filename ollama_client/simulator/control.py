@@ -61,16 +61,11 @@ class Control:
             if name in switches:
                 switch(switches[name])
         for name in _OPTION_NAMES & set(switches):
-            self._set_option(name, switches[name])
-
-    def _set_option(self, name: str, value: object) -> None:
-        if not isinstance(value, int | float) or value < 0:
-            raise ValueError(f"{name}: a number of 0 or more, not {value!r}")
-        setattr(self._simulator.options, name, value)
+            self._simulator.options.change(name, switches[name])
 
     def _reset(self, _: object) -> None:
         for name, value in self._at_start.items():
-            setattr(self._simulator.options, name, value)
+            self._simulator.options.change(name, value)
         self._simulator.hazards.failures.clear()
         self._simulator.hazards.hang(False)
         self._unload(True)
@@ -84,7 +79,8 @@ class Control:
     def _fail_next(self, failures: Any) -> None:
         if failures == []:
             self._simulator.hazards.failures.clear()
-        parsed = [Failure.parse(value) for value in (failures if isinstance(failures, list) else [failures])]
+        values = failures if isinstance(failures, list) else [failures]
+        parsed = [Failure.parse(value) for value in values]
         self._simulator.hazards.failures += parsed
 
     def _add_model(self, text: str) -> None:

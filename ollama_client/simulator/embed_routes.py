@@ -74,6 +74,8 @@ async def embed_all(
         Refusal: A text is too long and may not be cut, or a hazard strikes.
         Cut: A hazard strikes.
     """
+    if length is not None and not isinstance(length, int):
+        raise Refusal(400, "dimensions must be a number")
     if not ask.truncates and max(map(count_tokens, texts)) > ask.num_ctx:
         raise Refusal(400, TOO_LONG)
     async with a_slot(simulator, ask) as served:

@@ -45,6 +45,8 @@ class ServedLog:
     """Appends to a file, flushed line by line, and keeps the latest lines in memory."""
 
     def __init__(self, path: Path | None = None) -> None:
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8", buffering=1) if path else None
         self._lines: deque[str] = deque(maxlen=KEPT_IN_MEMORY)
 

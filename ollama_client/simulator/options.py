@@ -1,6 +1,6 @@
 """What the simulator can be told at its start; the control route changes some of it while it runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ollama_client.simulator.answers import DEFAULT_TOKENS
 
@@ -26,3 +26,19 @@ class Options:
     """Length of an answer whose request sets no `num_predict`."""
     tool_calls: bool = False
     """Answer with a tool call whenever the request offers tools."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self.change(field.name, getattr(self, field.name))
+
+    def change(self, name: str, value: object) -> None:
+        """
+        Raises:
+            ValueError: The value is none for this option.
+        """
+        whole = name in ("parallel", "max_loaded", "max_queue", "tokens")
+        least = 1 if name in ("parallel", "max_loaded") else 0
+        if not isinstance(value, int if whole else int | float) or value < least:
+            kind = "whole number" if whole else "number"
+            raise ValueError(f"{name}: a {kind} of {least} or more, not {value!r}")
+        setattr(self, name, value)

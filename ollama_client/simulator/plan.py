@@ -126,7 +126,7 @@ def _fill_with_json(plan: Plan, ask: Ask, forced: dict[str, Any] | None, limit: 
     elif ask.format == "json":
         value = schema.any_object(random)
     else:
-        value = schema.instance(ask.format, random)
+        value = _instance(ask.format, random)
     texts = list(_tokens(go_json.dumps(value)))
     kept = list(_until_repeats(texts))
     plan.gives_up = len(kept) < len(texts)
@@ -136,6 +136,13 @@ def _fill_with_json(plan: Plan, ask: Ask, forced: dict[str, Any] | None, limit: 
         plan.done_reason = "stop"
         plan.tool_calls = _as_call(value, ask, plan.seed)
     plan.pieces = iter([Piece(text) for text in kept])
+
+
+def _instance(wanted: object, random: Random) -> Any:
+    try:
+        return schema.instance(wanted, random)
+    except (AttributeError, IndexError, TypeError, ValueError):
+        raise Refusal(500, "invalid JSON schema in format", from_runner=True) from None
 
 
 def _tokens(text: str) -> Iterator[str]:

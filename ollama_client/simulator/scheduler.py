@@ -138,11 +138,16 @@ class Scheduler:
                 await self._queued.wait()
             self._serving = wish = self.waiting.popleft()
             # A client that goes is to be noticed while the loader waits for room.
-            wish.granted.add_done_callback(lambda _: self._unloaded.set())
+            wish.granted.add_done_callback(self._look_again)
             try:
                 await self._make_room(wish)
             finally:
+                # Its load's end must not look to the next wish as if a model had gone.
+                wish.granted.remove_done_callback(self._look_again)
                 self._serving = None
+
+    def _look_again(self, _: object) -> None:
+        self._unloaded.set()
 
     async def _make_room(self, wish: Wish) -> None:
         while not wish.granted.done():

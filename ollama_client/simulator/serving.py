@@ -63,7 +63,7 @@ async def a_slot(simulator: Simulator, ask: Ask) -> AsyncIterator[Served]:
             yield served
         outcome = "done"
     except (asyncio.CancelledError, ConnectionError):
-        outcome = "client_gone"
+        outcome = "error" if simulator.is_stopping else "client_gone"
         raise
     finally:
         if served:

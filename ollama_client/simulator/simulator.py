@@ -23,6 +23,8 @@ class Simulator:
     running: dict[int, Entry] = field(default_factory=dict)
     """Requests that have a slot, by their number."""
     scheduler: Scheduler = field(init=False)
+    is_stopping: bool = False
+    """Requests that are cut off now were not left by their clients."""
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.options)

@@ -114,6 +114,17 @@ def test_an_aborted_answer_ends_properly_without_done(ollama):
     assert generate(ollama.port, num_predict=10, stream=False).finish().lines()[0]["done"] is False
 
 
+def test_a_hung_request_leaves_with_its_client(ollama):
+    """Its slot is free for the next."""
+    ollama.control(hang=True)
+    exchange = generate(ollama.port, job="leaves-hung")
+    ollama.wait_until(lambda: ollama.started(job="leaves-hung"))
+    exchange.close()
+    ollama.wait_until(lambda: ollama.ended(job="leaves-hung"), 1.0)
+    ollama.control(hang=False)
+    assert generate(ollama.port).finish().status == 200
+
+
 def test_a_full_queue_can_be_played(ollama):
     """For one model alone, if wanted; embeddings meet it too."""
     ollama.control(fail_next={"kind": "queue_full", "model": "all-minilm"})
@@ -131,7 +142,15 @@ def test_models_come_and_go(ollama):
 
 
 @pytest.mark.parametrize(
-    "switches", [{"nope": 1}, {"fail_next": {"kind": "nope"}}, {"fail_next": [3]}, {"load_seconds": "x"}]
+    "switches",
+    [
+        {"nope": 1},
+        {"parallel": 1.5},
+        {"max_loaded": 0},
+        {"fail_next": {"kind": "nope"}},
+        {"fail_next": [3]},
+        {"load_seconds": "x"},
+    ],
 )
 def test_an_unknown_switch_is_refused(ollama, switches):
     """With 400: a test that mistypes must not pass."""
@@ -160,6 +179,27 @@ def test_it_announces_itself_and_ends_at_once():
         ollama.stop()
         assert time.monotonic() - started < 2
         assert not exchange.finish().is_terminated
+        assert ollama.ended()[-1]["outcome"] == "error"
+
+
+def test_a_killed_simulator_starts_again_at_the_same_address():
+    """With nothing loaded, as a server that came back; its log goes on."""
+    with start_simulator() as ollama:
+        generate(ollama.port).finish()
+        url = ollama.url
+        ollama.kill()
+        ollama.start()
+        assert ollama.url == url
+        assert ollama.call("GET", "/api/ps")["models"] == []
+        assert len(ollama.ended()) == 1
+
+
+def test_a_taken_port_ends_it_with_one_line(ollama):
+    """No traceback."""
+    command = [sys.executable, "-m", "ollama_client.simulator", "--port", str(ollama.port)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_a_wrong_option_ends_it_with_one_line():

@@ -78,6 +78,14 @@ def test_an_idle_model_makes_room(ollama):
     assert [m["name"] for m in ollama.call("GET", "/api/ps")["models"]] == ["other:latest"]
 
 
+def test_as_many_models_stay_loaded_as_there_is_room_for(ollama):
+    """The one that was to stay the shortest goes for one more."""
+    ollama.control(max_loaded=2)
+    for model, keep_alive in (("llama3.2:1b", "1h"), ("other", "1m"), ("third", "2h")):
+        generate(ollama.port, model=model, keep_alive=keep_alive).finish()
+    assert [m["name"] for m in ollama.call("GET", "/api/ps")["models"]] == ["third:latest", "llama3.2:1b"]
+
+
 def test_a_busy_model_is_waited_for(ollama):
     """Its generation is not cut short."""
     ollama.control(max_loaded=1, tokens_per_second=100)
