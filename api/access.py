@@ -10,13 +10,12 @@ from api.rendering import render_job
 from api.schemas import JobAnswer, ListQuery
 from jobs.errors import JobNotFound
 from jobs.keys import Caller
+from jobs.listing import JobFilter, list_jobs
 from jobs.models import ID_LENGTH, Job
 from jobs.queries import (
-    JobFilter,
     JobView,
     find_job,
     list_attempts,
-    list_jobs,
     list_results,
     queue_positions,
     read_status,
@@ -59,6 +58,11 @@ def list_own_jobs(query: ListQuery) -> tuple[list[JobView], str | None]:
         status=query.status,
         model=query.model,
         kind=query.kind,
+        service=query.service,
+        priority=query.priority,
+        created_after=query.created_after,
+        created_before=query.created_before,
+        metadata=query.metadata,
     )
     with get_database().reading() as session:
         found, next_cursor = list_jobs(session, wanted, limit=query.limit, cursor=query.cursor)

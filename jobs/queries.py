@@ -1,17 +1,13 @@
-"""The read side: one job, many jobs, and where a job stands."""
+"""The read side: one job, what belongs to many, and where a job stands."""
 
-import base64
-import binascii
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, or_, select, tuple_
+from sqlalchemy import func, literal, select, tuple_
 from sqlalchemy.orm import Session
 
-from jobs.errors import InvalidRequest
-from jobs.instants import Instant, isoformat
+from jobs.instants import Instant
 from jobs.models import IS_PENDING, IS_RELEASED, Attempt, Job, JobPayload, JobResult, Model
 from jobs.results import with_data
 from jobs.states import Status
@@ -29,16 +25,6 @@ class JobView:
     input: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     result_data: Any = None
-
-
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs to list; None does not restrict."""
-
-    key_id: str | None = None
-    status: Status | None = None
-    model: str | None = None
-    kind: str | None = None
 
 
 def find_job(session: Session, job_id: str) -> Job | None:
@@ -93,38 +79,6 @@ def queue_position(session: Session, job: Job) -> int | None:
     return session.execute(select(func.count()).select_from(ahead.subquery())).scalar_one()
 
 
-def list_jobs(
-    session: Session, wanted: JobFilter, *, limit: int, cursor: str | None = None
-) -> tuple[list[Job], str | None]:
-    """
-    Jobs, the newest first.
-
-    Returns:
-        At most `limit` jobs, and the cursor of the next page, None on the last.
-
-    Raises:
-        InvalidRequest: the cursor is not one of ours.
-    """
-    statement: Select[Job] = select(Job)
-    for column, value in (
-        (Job.key_id, wanted.key_id),
-        (Job.status, wanted.status),
-        (Job.model, wanted.model),
-        (Job.kind, wanted.kind),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
-    if cursor is not None:
-        created_at, job_id = _read_cursor(cursor)
-        older = or_(Job.created_at < created_at, and_(Job.created_at == created_at, Job.id < job_id))
-        statement = statement.where(Job.created_at <= created_at, older)
-    statement = statement.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit + 1)
-    found = list(session.execute(statement).scalars())
-    more = found[limit:]
-    found = found[:limit]
-    return found, _write_cursor(found[-1]) if more else None
-
-
 def list_results(session: Session, found: list[Job]) -> dict[str, Any]:
     """`result_data` by job id, for a page of a list."""
     wanted = [job.id for job in found if job.status in (Status.COMPLETED, Status.FAILED)]
@@ -160,9 +114,11 @@ def queue_positions(session: Session, found: list[Job]) -> dict[str, int]:
     return positions
 
 
-def count_pending(session: Session, *, at_most: int) -> int:
-    """How many jobs are pending, counted no further than `at_most`."""
+def count_pending(session: Session, *, at_most: int, key_id: str | None = None) -> int:
+    """How many jobs are pending, of one key or of all, counted no further than `at_most`."""
     pending = select(Job.id).where(IS_PENDING).limit(at_most)
+    if key_id is not None:
+        pending = pending.where(Job.key_id == key_id)
     return session.execute(select(func.count()).select_from(pending.subquery())).scalar_one()
 
 
@@ -179,17 +135,3 @@ def queue_seconds(job: Job) -> float | None:
     if job.started_at is None:
         return None
     return max(timedelta(), job.started_at - job.created_at).total_seconds()
-
-
-def _write_cursor(job: Job) -> str:
-    text = json.dumps([isoformat(job.created_at), job.id])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        created_at, job_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        return datetime.fromisoformat(created_at), str(job_id)
-    except (ValueError, TypeError, binascii.Error):
-        raise InvalidRequest("cursor: not one that a list answered with as next_cursor") from None
