@@ -99,6 +99,10 @@ prepare() { # before either way of serving; ends the script where there is nothi
         exit 0
     fi
     find_address
+    if OLLAMA_HOST=$address:$port ollama list >/dev/null 2>&1; then
+        echo "An Ollama that was not started here serves on $address:$port already; containers can use it."
+        exit 0
+    fi
     mkdir -p "$var/log"
     chmod 700 "$var"
     echo "$address:$port" >"$address_file"

@@ -317,6 +317,18 @@ def test_another_ollama_is_named_and_left_alone(machine: Machine) -> None:
         theirs.wait(10)
 
 
+@pytest.mark.parametrize("target", ["ai-ollama-serve-docker-gateway", "ai-ollama-serve-docker-gateway-bg"])
+def test_an_ollama_that_serves_there_already_will_do(machine: Machine, target: str) -> None:
+    """As with Docker Desktop beside Ollama's own application; it is not ours to end."""
+    machine.has_serving("127.0.0.1:11434")
+    done = machine.make(target, DOCKER_SYSTEM="Docker Desktop")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "An Ollama that was not started here serves on 127.0.0.1:11434 already; containers can use it.\n",
+    )
+    assert not machine.pid_file.exists()
+
+
 def test_a_pid_that_is_another_programs_by_now_is_not_killed(machine: Machine) -> None:
     """As after a restart of the machine."""
     with subprocess.Popen(["sleep", "60"]) as innocent:
