@@ -12,6 +12,7 @@ from ollama_client.simulator.scheduler import Wish
 _RUNNER_OPTIONS = ("num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread")
 _SMALLEST_CONTEXT = 4
 _MOST_LOGPROBS = 20
+_MOST_TOKENS = 2**31 - 1
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Ask:
     def num_predict(self) -> int | None:
         """Its limit of tokens, floats cut off as Ollama does."""
         value = self.options.get("num_predict")
-        return None if value is None else int(value)
+        return None if value is None else min(int(value), _MOST_TOKENS)
 
     @property
     def num_ctx(self) -> int:

@@ -83,7 +83,9 @@ class Control:
         parsed = [Failure.parse(value) for value in values]
         self._simulator.hazards.failures += parsed
 
-    def _add_model(self, text: str) -> None:
+    def _add_model(self, text: object) -> None:
+        if not isinstance(text, str):
+            raise ValueError("add_model: NAME or NAME=CAPABILITY+CAPABILITY")
         self._simulator.catalogue.add(parse_model(text))
 
     def _remove_model(self, name: str) -> None:

@@ -12,6 +12,9 @@ from ollama_client.simulator.options import Options
 from ollama_client.simulator.plan import Piece, Plan
 
 _BATCH = 64
+# An endless answer that is kept whole must not fill the memory within seconds.
+_MANY_TOKENS = 100_000
+_REST_SECONDS = 0.01
 
 
 class Generation:
@@ -61,7 +64,7 @@ class Generation:
                 due = max(due, time.monotonic() - 0.1) + 1 / speed
                 await asyncio.sleep(due - time.monotonic())
             elif self.tokens:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0 if self.tokens < _MANY_TOKENS else _REST_SECONDS)
             batch = self._next(pieces, speed)
             if not batch:
                 break

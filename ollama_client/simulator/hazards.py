@@ -27,13 +27,13 @@ class Failure:
     model: str | None = None
 
     @classmethod
-    def parse(cls, value: dict[str, Any]) -> "Failure":
+    def parse(cls, value: Any) -> "Failure":
         """
         Raises:
             ValueError: An unknown kind or key, or a count below 1.
         """
-        unknown = set(value) - {"kind", "count", "after_tokens", "model"}
-        if unknown or value.get("kind") not in KINDS:
+        names = {"kind", "count", "after_tokens", "model"}
+        if not isinstance(value, dict) or set(value) - names or value.get("kind") not in KINDS:
             raise ValueError(f"fail_next takes kind ({' | '.join(KINDS)}), count, after_tokens, model")
         failure = cls(**value)
         if failure.model is not None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ THINKING_TOKENS = 12
 
 _TOKEN = re.compile(r"\s*\w{1,6}|\s*.", re.DOTALL)
 _MOST_REPEATS = 30
+_SEARCHED_TOKENS = 100_000
+"""Stop sequences are looked for up to here; a made-up text that has none by then never will."""
 _ENDLESS_IS_10_CONTEXTS = 10
 
 
@@ -99,7 +101,7 @@ def _words(seed: bytes, ask: Ask, thoughts: int) -> Iterator[Piece]:
 def _apply_stops(plan: Plan, stops: list[Any] | None) -> None:
     if not stops:
         return
-    pieces = list(plan.pieces)
+    pieces = list(islice(plan.pieces, _SEARCHED_TOKENS))
     text = "".join(piece.text for piece in pieces)
     at = min(
         (found for stop in stops if isinstance(stop, str) and stop and (found := text.find(stop)) >= 0),
@@ -108,7 +110,8 @@ def _apply_stops(plan: Plan, stops: list[Any] | None) -> None:
     if at is not None:
         plan.done_reason = "stop"
         pieces = list(_cut(pieces, at))
-    plan.pieces = iter(pieces)
+        plan.pieces = iter(())
+    plan.pieces = chain(pieces, plan.pieces)
 
 
 def _cut(pieces: list[Piece], length: int) -> Iterator[Piece]:
