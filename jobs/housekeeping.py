@@ -2,7 +2,8 @@
 What the keeper changes about jobs: the ways back for what failed, was lost or is late.
 
 Every function may run twice or in two keepers at once: the conditional UPDATEs
-let one of them win.
+let one of them win. Which rows a pass takes is a CTE: Postgres may run a subquery
+that locks with SKIP LOCKED once for each row, and then its LIMIT limits nothing.
 """
 
 from datetime import datetime
@@ -29,11 +30,12 @@ def release_due(service: JobService, *, now: datetime | None = None) -> list[Pub
         .order_by(Job.not_before)
         .limit(BATCH)
         .with_for_update(skip_locked=True)
+        .cte("due")
     )
     released = changes.release(moment, Job.priority, service.policy)
     statement = (
         update(Job)
-        .where(Job.id.in_(due.scalar_subquery()), *waiting)
+        .where(Job.id.in_(select(due.c.id)), *waiting)
         .values(not_before=None, **released, **changes.publish(moment))
     )
     with service.database.writing() as session:
@@ -97,10 +99,11 @@ def expire_due(service: JobService, *, now: datetime | None = None) -> list[str]
         .where(IS_PENDING, Job.deadline_at <= moment)
         .limit(BATCH)
         .with_for_update(skip_locked=True)
+        .cte("late")
     )
     statement = (
         update(Job)
-        .where(Job.id.in_(late.scalar_subquery()), IS_PENDING)
+        .where(Job.id.in_(select(late.c.id)), IS_PENDING)
         .values(
             status=Status.EXPIRED,
             completed_at=moment,
