@@ -14,6 +14,8 @@ from .places import Places
 SIMULATED_MODELS = "llama3.2:1b,qwen2.5:0.5b,all-minilm"
 # About the pace of a small model on a laptop, so that queue and stream look as they will.
 SIMULATED_PACE = ("--load-seconds", "0.5", "--prompt-seconds", "0.1", "--tokens-per-second", "50")
+# On a busy machine whoever submits or reads goes first: a worker waits for its Ollama anyway.
+YIELD_TO_WEB = ("nice", "-n", "5")
 # How long a worker takes to release its jobs and end, once its drain is over.
 AFTER_DRAIN_SECONDS = 10
 
@@ -105,7 +107,7 @@ def worker(number: int, ollama_host: str, drain_seconds: float, suffix: str = ""
     name = f"worker-{number}"
     return Program(
         name,
-        (sys.executable, "-m", "worker", "--hostname", f"{name}{suffix}@%h"),
+        (*YIELD_TO_WEB, sys.executable, "-m", "worker", "--hostname", f"{name}{suffix}@%h"),
         priority=40,
         stop_wait_seconds=int(drain_seconds) + AFTER_DRAIN_SECONDS,
         environment={"PADDOCK_OLLAMA_HOST": ollama_host},
@@ -114,5 +116,5 @@ def worker(number: int, ollama_host: str, drain_seconds: float, suffix: str = ""
 
 def flower() -> Program:
     """Flower, on this machine alone and behind a password."""
-    command = (sys.executable, "-m", "stack", "flower")
+    command = (*YIELD_TO_WEB, sys.executable, "-m", "stack", "flower")
     return Program("flower", command, priority=50, stop_wait_seconds=10)

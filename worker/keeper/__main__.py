@@ -15,7 +15,7 @@ from jobs.workers import withdraw_worker
 from settings import get_settings
 from tasks import app
 from tasks.resources import get_resources
-from worker.keeper import expiry, purge, reaper, retries, successors
+from worker.keeper import checkpoint, expiry, purge, reaper, retries, successors
 from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import Leadership
 from worker.keeper.reconciler import Reconciler
@@ -54,6 +54,7 @@ class Housekeeping:
             self._run(lambda: reaper.run_once(self._keeper))
         self._run(self._reconciler.run_once)
         self._run(lambda: successors.run_once(self._keeper))
+        self._run(lambda: checkpoint.run_once(self._keeper))
         if now >= self._purge_at:
             self._purge_at = now + PURGE_SECONDS
             self._run(lambda: purge.run_once(self._keeper))

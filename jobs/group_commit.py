@@ -1,0 +1,59 @@
+"""
+One commit for all that wait for it.
+
+On SQLite each commit waits for the disk, one after the other, up to several
+milliseconds on a busy machine. What comes while another one commits is put
+together: the more wait, the more one commit takes along.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import Connection
+
+from jobs.database import Database
+
+T = TypeVar("T")
+Work = Callable[[Connection], Any]
+
+
+class GroupCommit:
+    """Runs pieces of work in shared transactions; each caller gets its own result or error."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[tuple[Work, Future[Any]]] = deque()
+        self._turn = threading.Lock()
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """
+        Do it and commit, perhaps together with others; it is committed when this returns.
+
+        Args:
+            work: May run twice: alone, when a neighbour in its transaction failed.
+        """
+        mine: Future[T] = Future()
+        self._waiting.append((work, mine))
+        with self._turn:
+            # Whoever had the turn before may have done ours.
+            if not mine.done():
+                batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                self._commit(batch)
+        return mine.result()
+
+    def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
+        try:
+            with self._database.transaction() as connection:
+                results = [work(connection) for work, _ in batch]
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+                return
+            for each in batch:  # one of them is at fault, the others must not pay for it
+                self._commit([each])
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)
