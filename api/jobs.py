@@ -1,4 +1,4 @@
-"""The Job API: submit, look, wait, listen, cancel."""
+"""The Job API: submit, look, wait, listen, cancel, retry."""
 
 from flask import Response, request
 from flask_openapi import APIBlueprint, Tag
@@ -7,11 +7,12 @@ from api.access import job_reader, list_own_jobs, status_reader, view_own_job
 from api.documentation import answers
 from api.late import get_resources
 from api.live import live_events
-from api.rendering import job_path, render_job, render_whole, respond, respond_job
+from api.preferences import wait_as_preferred
+from api.rendering import render_job, render_whole, respond, respond_job
 from api.results import require_completed
 from api.schemas import EventsQuery, JobAnswer, JobList, JobPath, ListQuery, WaitQuery, WholeJob
 from api.sse import JobStream, last_event_id
-from api.submitting import cancel_job, submit_job
+from api.submitting import cancel_own_job, respond_submitted, retry_own_job, submit_job
 from api.waiting import wait_until_complete
 from jobs.requests import SubmitJob
 from jobs.states import Status
@@ -19,13 +20,10 @@ from jobs.states import Status
 blueprint = APIBlueprint("jobs", __name__, url_prefix="/api/llm/jobs", abp_tags=[Tag(name="Jobs")])
 
 
-@blueprint.post("/submit/", responses=answers({202: JobAnswer}, 400, 404, 413, 415, 422, 503))
+@blueprint.post("/submit/", responses=answers({200: JobAnswer, 202: JobAnswer}, 400, 404, 413, 415, 422, 429))
 def submit(body: SubmitJob) -> Response:
-    """Submit a job; accepted when this answers, and run when its turn comes."""
-    job_id = submit_job(body)
-    response = respond_job(view_own_job(job_id), request.script_root, 202)
-    response.headers["Location"] = job_path(job_id, request.script_root)
-    return response
+    """Submit a job; it is accepted when this answers 202. With `Prefer: wait=N`, 200 once it is complete."""
+    return respond_submitted(submit_job(body))
 
 
 @blueprint.get("/", responses=answers({200: JobList}, 422))
@@ -39,12 +37,14 @@ def list_jobs(query: ListQuery) -> Response:
 @blueprint.get("/<job_id>/", responses=answers({200: WholeJob}, 404))
 def show(path: JobPath) -> Response:
     """A job with what was asked and, once completed, what came out."""
+    wait_as_preferred(path.job_id)
     return respond(render_whole(view_own_job(path.job_id, whole=True), request.script_root))
 
 
 @blueprint.get("/<job_id>/status/", responses=answers({200: JobAnswer}, 404, 422))
 def status(path: JobPath, query: WaitQuery) -> Response:
     """How far a job is; with `wait`, answers as soon as it is complete."""
+    wait_as_preferred(path.job_id)
     view = view_own_job(path.job_id)
     if query.wait and not Status(view.job.status).is_complete:
         is_complete = status_reader(path.job_id)
@@ -56,6 +56,7 @@ def status(path: JobPath, query: WaitQuery) -> Response:
 @blueprint.get("/<job_id>/result/", responses=answers({200: WholeJob}, 404, 409))
 def result(path: JobPath) -> Response:
     """The whole job once it is completed; 409 before, and when it did not complete."""
+    wait_as_preferred(path.job_id)
     view = view_own_job(path.job_id, whole=True)
     require_completed(view)
     return respond(render_whole(view, request.script_root))
@@ -64,7 +65,14 @@ def result(path: JobPath) -> Response:
 @blueprint.post("/<job_id>/cancel/", responses=answers({202: JobAnswer}, 404, 409))
 def cancel(path: JobPath) -> Response:
     """Cancel a job; a running generation stops within a second."""
-    cancel_job(path.job_id)
+    cancel_own_job(path.job_id)
+    return respond_job(view_own_job(path.job_id), request.script_root, 202)
+
+
+@blueprint.post("/<job_id>/retry/", responses=answers({202: JobAnswer}, 404, 409))
+def retry(path: JobPath) -> Response:
+    """Run a failed, expired or cancelled job again, with a new budget of attempts and no deadline."""
+    retry_own_job(path.job_id)
     return respond_job(view_own_job(path.job_id), request.script_root, 202)
 
 

@@ -1,23 +1,28 @@
-"""Submitting and cancelling: the same path as `.delay()`, with the caller as owner."""
+"""Submitting, cancelling and retrying: the same path as `.delay()`, with the caller as owner."""
 
-import logging
+from typing import TYPE_CHECKING
 
-import redis
+from flask import Response, request
 
-from api.access import check_own_job
+from api.access import check_own_job, view_own_job
 from api.auth import caller
 from api.backlog import backlog
-from api.late import get_resources, task_of
-from jobs.events import DONE
+from api.late import task_of
+from api.preferences import wait_as_preferred
+from api.rendering import job_path, respond_job
 from jobs.requests import SubmitJob
 from jobs.states import Status
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from tasks.job_task import JobTask
 
 
-def submit_job(request: SubmitJob) -> str:
+def submit_job(request: SubmitJob, *, task: "JobTask | None" = None, service: str | None = None) -> str:
     """
     Accept a job.
+
+    Args:
+        task: The task that runs it; None: the one of its kind.
 
     Returns:
         Its id; the row is committed.
@@ -26,22 +31,47 @@ def submit_job(request: SubmitJob) -> str:
         QueueFull, ModelNotInstalled, NoModel: nothing has been written.
     """
     backlog().admit()
-    return task_of(request.resolved_kind).submit(request, key_id=caller().key_id).job_id
+    task = task or task_of(request.resolved_kind)
+    return task.submit(request, key_id=caller().key_id, service=service).job_id
 
 
-def cancel_job(job_id: str) -> None:
+def respond_submitted(job_id: str) -> Response:
+    """
+    The answer to a submit, after as much waiting as the caller prefers.
+
+    Returns:
+        202; 200 for a job that is complete by now, which only waiting makes likely.
+    """
+    wait_as_preferred(job_id)
+    view = view_own_job(job_id)
+    status = 200 if Status(view.job.status).is_complete else 202
+    response = respond_job(view, request.script_root, status)
+    response.headers["Location"] = job_path(job_id, request.script_root)
+    return response
+
+
+def cancel_own_job(job_id: str) -> None:
     """
     Cancel the caller's job, and tell whoever runs or reads it.
 
     Raises:
         JobNotFound, AlreadyComplete: nothing has changed.
     """
+    from tasks.cancelling import cancel_job
+
     check_own_job(job_id)
-    resources = get_resources()
-    resources.service.cancel(job_id)
-    try:
-        resources.events.cancelled(job_id)
-        resources.events.add(job_id, DONE, {"status": Status.CANCELLED})
-    except redis.RedisError as error:
-        # The row is cancelled: the run ends at its next renewal, and readers look at the row.
-        log.warning("cancelling job %s: Redis is away (%s)", job_id, type(error).__name__)
+    cancel_job(job_id)
+
+
+def retry_own_job(job_id: str) -> None:
+    """
+    Run the caller's failed, expired or cancelled job again.
+
+    Raises:
+        JobNotFound, AlreadyComplete, StillActive, QueueFull: nothing has changed.
+    """
+    from tasks.retrying import retry_job
+
+    check_own_job(job_id)
+    backlog().admit()
+    retry_job(job_id)

@@ -9,6 +9,7 @@ Everything the core raises.
     ├── NoModel               no model was named and none is known
     ├── NotCompleted          a result was asked for before there is one
     ├── AlreadyComplete       a final state can't be changed that way
+    ├── StillActive           only a job that has ended can be run again
     ├── QueueFull             as many jobs are pending as the installation allows
     └── JobFailed             what a failed job's result raises in Python code
 """
@@ -74,6 +75,12 @@ class AlreadyComplete(JobsError):
     """The job is complete and can't be changed."""
 
     code = "already_complete"
+
+
+class StillActive(JobsError):
+    """The job has not ended yet."""
+
+    code = "still_active"
 
 
 class QueueFull(JobsError):

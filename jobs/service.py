@@ -8,15 +8,17 @@ makes the results of older runs void. Housekeeping's changes are in `housekeepin
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import uuid_utils
 from sqlalchemy import delete, select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from jobs import changes
 from jobs.database import Database
-from jobs.errors import AlreadyComplete, JobNotFound
+from jobs.errors import AlreadyComplete, JobNotFound, JobsError, StillActive
+from jobs.group_commit import GroupCommit
 from jobs.instants import later
 from jobs.models import Job, JobResult
 from jobs.records import Claimed, Failure, Outcome, Policy, Publication, Submitted
@@ -40,6 +42,7 @@ class JobService:
     def __init__(self, database: Database, policy: Policy | None = None) -> None:
         self.database = database
         self.policy = policy or Policy()
+        self._submits = GroupCommit(database)
         self._do = build_statements(database.engine.dialect.name, database.clock)
 
     def submit(
@@ -83,12 +86,16 @@ class JobService:
             values["delay_seconds"] = delay_seconds
         statement = self._do.submit_released if is_released else self._do.submit_delayed
         payload = {"job_id": job_id, "input": request.generation_input(), "canvas": canvas}
-        with self.database.transaction() as connection:
+
+        def write(connection: Connection) -> Any:
             row = connection.execute(statement, {**values, **self.database.at(now)}).one_or_none()
-            if row is None:
-                return Submitted(job_id, None)
-            connection.execute(self._do.payload, payload)
-        return Submitted(job_id, changes.as_publication(row) if is_released else None)
+            if row is not None:
+                connection.execute(self._do.payload, payload)
+            return row
+
+        row = self._submits.run(write)
+        is_new = row is not None
+        return Submitted(job_id, changes.as_publication(row) if is_new and is_released else None)
 
     def claim(
         self, job_id: str, *, publication: int, worker: str, now: datetime | None = None
@@ -137,7 +144,7 @@ class JobService:
             "new_tokens_per_second": outcome.tokens_per_second,
         }
         result = {"job_id": job_id, "result": outcome.result, "result_data": outcome.result_data}
-        with self.database.transaction() as connection:
+        with self.database.transaction(durable=False) as connection:
             if not connection.execute(self._do.finish, {**values, **self.database.at(now)}).first():
                 return False
             connection.execute(self._do.result, result)
@@ -213,7 +220,7 @@ class JobService:
         Run a failed, expired or cancelled job again, with a new budget of attempts and no deadline.
 
         Raises:
-            AlreadyComplete: it is completed, or still on its way. JobNotFound: no such job.
+            AlreadyComplete: it has a result. StillActive: it has not ended. JobNotFound: no such job.
         """
         moment = self.database.moment(now)
         statement = (
@@ -236,7 +243,7 @@ class JobService:
         with self.database.writing() as session:
             found = changes.publications(session, statement)
             if not found:
-                _explain(session, job_id)
+                _explain(session, job_id, StillActive)
             session.execute(delete(JobResult).where(JobResult.job_id == job_id))
         return found[0]
 
@@ -250,9 +257,10 @@ class JobService:
             )
 
 
-def _explain(session: Session, job_id: str) -> None:
+def _explain(session: Session, job_id: str, unless_complete: type[JobsError] = AlreadyComplete) -> NoReturn:
     """Say why a change did not happen."""
     status = session.execute(select(Job.status).where(Job.id == job_id)).scalar_one_or_none()
     if status is None:
         raise JobNotFound
-    raise AlreadyComplete(f"The job is {status}.")
+    kind = AlreadyComplete if Status(status).is_complete else unless_complete
+    raise kind(f"The job is {status}.")
