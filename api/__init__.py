@@ -3,7 +3,7 @@
 import click
 from flask import Flask
 
-from api import documentation, health, jobs, models, ollama_models
+from api import documentation, health, jobs, models, ollama_models, services
 from api.auth import init_auth
 from api.backlog import init_backlog
 from api.commands import init_commands
@@ -15,6 +15,8 @@ from api.incoming import init_incoming
 from api.late import share_database
 from api.live import init_live
 from settings import Settings, get_settings
+
+_SERVING_COMMANDS = frozenset({"run", "routes", "shell"})
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -39,8 +41,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     with app.app_context():
         database = get_database()
     init_backlog(app, database, settings.max_pending)
-    for routes in (jobs, ollama_models, models, health, documentation):
+    for routes in (jobs, services, ollama_models, models, health, documentation):
         app.register_api(routes.blueprint)
-    if click.get_current_context(silent=True) is None:
+    if _is_serving():
         share_database(database, settings)
+        app.register_api(services.make_blueprint())
     return app
+
+
+def _is_serving() -> bool:
+    """Whether routes will be asked for: not by a command such as `flask --app api keys list`."""
+    context = click.get_current_context(silent=True)
+    return context is None or context.info_name in _SERVING_COMMANDS

@@ -54,6 +54,7 @@ Priority = Annotated[
 ModelName = Annotated[str, AfterValidator(_check_model)]
 Seconds = Annotated[float, Field(gt=0, le=YEAR_SECONDS, allow_inf_nan=False, strict=True)]
 Label = Annotated[str, Field(max_length=1000)]
+Metadata = Annotated[dict[Annotated[str, Field(max_length=100)], Label], Field(max_length=50)]
 
 
 class Message(BaseModel):
@@ -95,9 +96,7 @@ class SubmitJob(GenerationInput):
     priority: Priority = DEFAULT_PRIORITY
     deadline_seconds: Seconds | None = Field(default=None, description="Not started by then: expired.")
     timeout_seconds: Seconds | None = Field(default=None, description="Running longer than this: failed.")
-    metadata: Annotated[dict[Annotated[str, Field(max_length=100)], Label], Field(max_length=50)] = Field(
-        default_factory=dict
-    )
+    metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_input(self) -> Self:
@@ -135,8 +134,13 @@ def validate_submit(values: dict[str, Any]) -> SubmitJob:
     try:
         return SubmitJob.model_validate(values)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        raise InvalidRequest("; ".join(describe_problem(problem)[1] for problem in problems)) from None
+        raise invalid_request(error) from None
+
+
+def invalid_request(error: ValidationError) -> InvalidRequest:
+    """pydantic's findings in one line, without any value."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return InvalidRequest("; ".join(describe_problem(problem)[1] for problem in problems))
 
 
 def describe_problem(problem: Any) -> tuple[str, str]:

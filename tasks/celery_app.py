@@ -6,5 +6,5 @@ from kombu.transport import TRANSPORT_ALIASES
 # Before the first connection: "redis" in the broker's URL means our transport.
 TRANSPORT_ALIASES["redis"] = "tasks.transport:Transport"
 
-app = Celery("paddock", include=["tasks.generate", "tasks.chat", "tasks.embed"])
+app = Celery("paddock", include=["tasks.generate", "tasks.chat", "tasks.embed", "tasks.services"])
 app.config_from_object("celeryconfig")

@@ -26,6 +26,7 @@ from tasks.resources import get_resources
 class JobTask(Task):
     abstract = True
     throws = (JobFailed,)  # an outcome and no accident: logged in one line
+    service_name: ClassVar[str | None] = None  # of a service's task: `service` on its jobs
     # The worker's way to run what a message names; unset elsewhere.
     runner: ClassVar[Callable[["JobTask", tuple[Any, ...], dict[str, Any]], Any] | None] = None
 
@@ -115,7 +116,7 @@ class JobTask(Task):
             key_id=key_id,
             task=self.name,
             job_id=job_id,
-            service=service,
+            service=service or self.service_name,
             canvas=packed_canvas,
             has_successors=canvas.has_successors(packed_canvas),
             delay_seconds=delay_seconds,
