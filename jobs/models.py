@@ -150,6 +150,19 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]  # to the minute
+
+    # The secret before the last rotation, and until when it still opens.
+    previous_hash: Mapped[str | None] = mapped_column(String(64))
+    previous_until: Mapped[datetime | None]
+
+    # Its limits; None: none. `jobs/key_limits.py` says what they mean.
+    default_priority: Mapped[int | None] = mapped_column(SmallInteger)
+    priority_ceiling: Mapped[int | None] = mapped_column(SmallInteger)
+    allowed_models: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    on_disconnect: Mapped[str | None] = mapped_column(String(10))
+    requests_per_minute: Mapped[int | None]
+    max_pending: Mapped[int | None]
 
 
 class Model(Base):
@@ -161,6 +174,16 @@ class Model(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     can_complete: Mapped[bool]
     seen_at: Mapped[datetime]
+
+
+class ActiveModel(Base):
+    """What an operator chose for requests that name no model: one row, or none."""
+
+    __tablename__ = "active_model"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    model: Mapped[str] = mapped_column(String(255))
+    chosen_at: Mapped[datetime]
 
 
 def _only(condition: str) -> dict[str, Any]:
@@ -186,6 +209,10 @@ Index("ix_jobs_not_before", Job.not_before, **_only(f"{_PENDING} AND released_at
 Index("ix_jobs_published", Job.published_at, **_only(f"{_PENDING} AND released_at IS NOT NULL"))  # reconciler
 Index("ix_jobs_position", Job.model, Job.due_at, Job.id, **_only(f"{_PENDING} AND released_at IS NOT NULL"))
 Index("ix_jobs_deadline", Job.deadline_at, **_only(f"{_PENDING} AND deadline_at IS NOT NULL"))  # expiry
+Index("ix_jobs_completed", Job.completed_at, **_only("completed_at IS NOT NULL"))  # statistics
+Index("ix_jobs_backlog", Job.model, Job.priority, Job.created_at, **_only(_PENDING))  # queues
+Index("ix_jobs_pending_of_key", Job.key_id, **_only(_PENDING))  # a key's limit on pending jobs
+Index("ix_api_keys_previous_hash", ApiKey.previous_hash, unique=True)  # keys in rotation
 Index(
     "ix_jobs_successors",
     Job.completed_at,
