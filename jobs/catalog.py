@@ -6,6 +6,7 @@ from typing import Any
 
 import redis
 
+from jobs.active_model import read_active
 from jobs.database import Database
 from jobs.errors import ModelNotInstalled, NoModel
 from jobs.queries import known_models
@@ -49,7 +50,8 @@ class ModelCatalog:
 
     def resolve(self, name: str | None) -> str:
         """
-        The model a job runs on.
+        The model a job runs on: the one that is named, else the one that an operator
+        activated, else the configured one, else a loaded or the smallest one.
 
         With no worker alive any model is accepted: the job waits for a worker that has it.
 
@@ -57,16 +59,31 @@ class ModelCatalog:
             ModelNotInstalled: live workers exist and none has it.
             NoModel: none was named, set, or ever seen.
         """
-        chosen = name or self._default
+        # Read at every use: what an operator activates holds from the next submit on, in every process.
+        chosen = name or self.active() or self._default
         if chosen is None:
             chosen = choose_default(self.models()) or choose_default(self._last_known())
             if chosen is None:
                 raise NoModel
             return chosen
-        live = installed_models(self.workers())
-        if live and chosen not in live:
-            raise ModelNotInstalled(chosen, sorted(live))
+        self.require_installed(chosen)
         return chosen
+
+    def active(self) -> str | None:
+        """The model that an operator activated."""
+        with self._database.reading() as session:
+            return read_active(session)
+
+    def require_installed(self, name: str) -> None:
+        """
+        Make sure that some worker can run a (normalised) model, as far as any is alive.
+
+        Raises:
+            ModelNotInstalled: none of them has it.
+        """
+        live = installed_models(self.workers())
+        if live and name not in live:
+            raise ModelNotInstalled(name, sorted(live))
 
     def _last_known(self) -> list[InstalledModel]:
         with self._database.reading() as session:
