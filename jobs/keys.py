@@ -6,24 +6,26 @@ as with a password, and it is checked at every request.
 """
 
 import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 import uuid_utils
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 
 from jobs.database import Database
 from jobs.errors import InvalidRequest, KeyNotFound
 from jobs.instants import utc_now
+from jobs.key_limits import NO_LIMITS, KeyLimits
 from jobs.models import ApiKey
 
 Role = Literal["user", "admin"]
 ROLES: tuple[Role, ...] = ("user", "admin")
 KEY_PREFIX = "pdk_"
 LOCAL_KEY_ID = "local"  # the owner of what Python code submits without saying whose it is
+MAX_NAME = 100
+DEFAULT_OVERLAP = timedelta(hours=24)
 _SHOWN = 12
 
 
@@ -34,6 +36,8 @@ class Caller:
     key_id: str
     name: str
     role: str
+    limits: KeyLimits = NO_LIMITS
+    last_used_at: datetime | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -44,52 +48,117 @@ class Caller:
         return self.is_admin or self.key_id == key_id
 
 
+@dataclass(frozen=True)
+class IssuedKey:
+    """A key and its secret, at the only moment that the secret is known."""
+
+    key: ApiKey
+    secret: str
+
+
 class KeyService:
-    """Issue, verify, list and revoke keys."""
+    """Issue, verify, limit, rotate, list and revoke keys."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def create(self, name: str, role: str = "user", *, now: datetime | None = None) -> str:
         """
-        Issue a key.
+        Issue a key without limits.
 
         Returns:
             The key itself; it is not kept and can't be shown again.
         """
+        return self.issue(name, role, now=now).secret
+
+    def issue(
+        self, name: str, role: str = "user", limits: KeyLimits = NO_LIMITS, *, now: datetime | None = None
+    ) -> IssuedKey:
+        """
+        Issue a key.
+
+        Raises:
+            InvalidRequest: the name or the role is not possible.
+        """
         if role not in ROLES:
             raise InvalidRequest(f"role: {role!r} is not a role; expected one of {', '.join(ROLES)}")
-        if not name or len(name) > ApiKey.name.type.length or not name.isprintable():
-            raise InvalidRequest("name: expected 1 to 100 printable characters")
-        secret = KEY_PREFIX + secrets.token_urlsafe(32)
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise InvalidRequest(f"name: expected 1 to {MAX_NAME} printable characters")
+        secret = _new_secret()
         row = ApiKey(
             id=str(uuid_utils.uuid7()),
             name=name,
             role=role,
-            prefix=secret[:_SHOWN],
-            key_hash=_hash(secret),
             created_at=now or utc_now(),
+            **_of_secret(secret),
+            **limits.model_dump(),
         )
         with self.database.writing() as session:
             session.add(row)
-        return secret
+        return IssuedKey(row, secret)
 
     def verify(self, secret: str, *, now: datetime | None = None) -> Caller | None:
         """Who this key is; None for an unknown, expired or revoked one."""
         digest = _hash(secret)
+        statement = select(ApiKey).where(or_(ApiKey.key_hash == digest, ApiKey.previous_hash == digest))
         with self.database.reading() as session:
-            row = session.execute(select(ApiKey).where(ApiKey.key_hash == digest)).scalar_one_or_none()
+            row = session.execute(statement).scalar_one_or_none()
         moment = now or utc_now()
-        if row is None or row.key_hash is None or not hmac.compare_digest(row.key_hash, digest):
+        if row is None or row.revoked_at is not None:
             return None
-        if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= moment):
+        if row.expires_at is not None and row.expires_at <= moment:
             return None
-        return Caller(row.id, row.name, row.role)
+        if row.key_hash != digest and (row.previous_until is None or row.previous_until <= moment):
+            return None
+        return Caller(row.id, row.name, row.role, limits_of(row), row.last_used_at)
 
     def all(self) -> list[ApiKey]:
         """All keys, oldest first; none of them holds its secret."""
         with self.database.reading() as session:
             return list(session.execute(select(ApiKey).order_by(ApiKey.created_at, ApiKey.id)).scalars())
+
+    def change_limits(self, key_id: str, limits: KeyLimits) -> ApiKey:
+        """
+        Set those limits that were given, None included; the others stay.
+
+        Raises:
+            KeyNotFound: no key that is still valid has this id.
+        """
+        changes = limits.model_dump(exclude_unset=True)
+        return self._change(key_id, changes or {"id": ApiKey.id})
+
+    def rotate(
+        self, key_id: str, *, overlap: timedelta = DEFAULT_OVERLAP, now: datetime | None = None
+    ) -> IssuedKey:
+        """
+        Give a key a new secret.
+
+        Args:
+            overlap: How long the one before stays valid; an older one never does.
+
+        Raises:
+            KeyNotFound: no key that is still valid has this id.
+        """
+        secret = _new_secret()
+        previous: dict[str, Any] = {"previous_hash": None, "previous_until": None}
+        if overlap > timedelta():
+            previous = {"previous_hash": ApiKey.key_hash, "previous_until": (now or utc_now()) + overlap}
+        return IssuedKey(self._change(key_id, {**_of_secret(secret), **previous}), secret)
+
+    def find_valid(self, id_or_name: str) -> str:
+        """
+        The id of the one valid key with this id or name.
+
+        Raises:
+            KeyNotFound: there is none. InvalidRequest: the name has several.
+        """
+        with self.database.reading() as session:
+            found = list(session.execute(select(ApiKey.id).where(*_valid(id_or_name))).scalars())
+        if len(found) > 1:
+            raise InvalidRequest(f"{len(found)} keys have the name {id_or_name!r}; give the id of one")
+        if not found:
+            raise KeyNotFound(f"No valid key has the id or name {id_or_name!r}.")
+        return found[0]
 
     def revoke(self, id_or_name: str, *, now: datetime | None = None) -> list[str]:
         """
@@ -102,17 +171,53 @@ class KeyService:
             KeyNotFound: no key that is still valid has this id or name.
         """
         statement = (
-            update(ApiKey)
-            .where(or_(ApiKey.id == id_or_name, ApiKey.name == id_or_name), ApiKey.revoked_at.is_(None))
-            .where(ApiKey.id != LOCAL_KEY_ID)
-            .values(revoked_at=now or utc_now())
-            .returning(ApiKey.id)
+            update(ApiKey).where(*_valid(id_or_name)).values(revoked_at=now or utc_now()).returning(ApiKey.id)
         )
         with self.database.writing() as session:
             revoked = list(session.execute(statement).scalars())
         if not revoked:
             raise KeyNotFound(f"No valid key has the id or name {id_or_name!r}.")
         return revoked
+
+    def revoke_one(self, key_id: str, *, now: datetime | None = None) -> ApiKey:
+        """
+        Revoke the key with this id at once.
+
+        Raises:
+            KeyNotFound: no key that is still valid has this id.
+        """
+        return self._change(key_id, {"revoked_at": now or utc_now()})
+
+    def _change(self, key_id: str, values: dict[str, Any]) -> ApiKey:
+        statement = (
+            update(ApiKey).where(ApiKey.id == key_id, *_can_change()).values(**values).returning(ApiKey)
+        )
+        with self.database.writing() as session:
+            row = session.execute(statement).scalar_one_or_none()
+            if row is None:
+                raise KeyNotFound
+            return row
+
+
+def limits_of(row: ApiKey) -> KeyLimits:
+    """A key's limits; they were checked when they were stored."""
+    return KeyLimits.model_construct(**{name: getattr(row, name) for name in KeyLimits.model_fields})
+
+
+def _can_change() -> tuple[ColumnElement[bool], ...]:
+    return ApiKey.revoked_at.is_(None), ApiKey.id != LOCAL_KEY_ID
+
+
+def _valid(id_or_name: str) -> tuple[ColumnElement[bool], ...]:
+    return or_(ApiKey.id == id_or_name, ApiKey.name == id_or_name), *_can_change()
+
+
+def _new_secret() -> str:
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def _of_secret(secret: str) -> dict[str, Any]:
+    return {"prefix": secret[:_SHOWN], "key_hash": _hash(secret)}
 
 
 def _hash(secret: str) -> str:
