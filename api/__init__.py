@@ -3,7 +3,7 @@
 import click
 from flask import Flask
 
-from api import documentation, health, jobs, models, ollama_models, services
+from api import admin, documentation, health, jobs, models, ollama_models, services
 from api.auth import init_auth
 from api.backlog import init_backlog
 from api.commands import init_commands
@@ -14,6 +14,7 @@ from api.errors import init_errors
 from api.incoming import init_incoming
 from api.late import share_database
 from api.live import init_live
+from api.rate_limits import init_rate_limits
 from settings import Settings, get_settings
 
 _SERVING_COMMANDS = frozenset({"run", "routes", "shell"})
@@ -36,12 +37,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_errors(app)
     init_database(app, settings.database_url)
     init_auth(app)
+    init_rate_limits(app)
     init_live(app, settings)
     init_commands(app)
     with app.app_context():
         database = get_database()
     init_backlog(app, database, settings.max_pending)
-    for routes in (jobs, services, ollama_models, models, health, documentation):
+    for routes in (jobs, services, ollama_models, models, *admin.ROUTES, health, documentation):
         app.register_api(routes.blueprint)
     if _is_serving():
         share_database(database, settings)

@@ -10,10 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.configuration import current_settings
 from api.database import get_database
 from api.errors import ForeignRequest, Unauthorized
+from jobs.key_usage import KeyUsage
 from jobs.keys import LOCAL_KEY_ID, Caller, KeyService
 from setting_values import is_loopback
 
 View = TypeVar("View", bound=Callable[..., Any])
+_EXTENSION = "paddock.key_usage"
 _LOCAL_CALLER = Caller(LOCAL_KEY_ID, LOCAL_KEY_ID, "admin")
 
 
@@ -73,6 +75,8 @@ def _verify(key: str) -> Caller:
     found = KeyService(get_database()).verify(key)
     if found is None:
         raise Unauthorized("The API key is unknown, expired or revoked.")
+    usage: KeyUsage = current_app.extensions[_EXTENSION]
+    usage.note(found)
     return found
 
 
@@ -94,4 +98,6 @@ def _is_local(authority: str) -> bool:
 
 
 def init_auth(app: Flask) -> None:
+    with app.app_context():
+        app.extensions[_EXTENSION] = KeyUsage(get_database())
     app.before_request(_authenticate)

@@ -14,6 +14,7 @@ A class that is not in it answers as its nearest parent that is.
 
 import json
 import logging
+import math
 import re
 import traceback
 from collections.abc import Mapping
@@ -89,6 +90,7 @@ ERRORS: dict[type[Exception], Kind] = {
     Unauthorized: Kind(401, "unauthorized", "A valid API key is required"),
     Forbidden: Kind(403, "forbidden", "Not allowed with this key"),
     ForeignRequest: Kind(403, "foreign_request", "Only this machine is answered"),
+    core.ModelNotAllowed: Kind(403, "model_not_allowed", "The key may not use this model"),
     core.JobNotFound: Kind(404, "job_not_found", "No such job"),
     core.KeyNotFound: Kind(404, "key_not_found", "No such API key"),
     core.ModelNotInstalled: Kind(404, "model_not_found", "No Ollama has this model"),
@@ -104,6 +106,8 @@ ERRORS: dict[type[Exception], Kind] = {
     http.UnsupportedMediaType: Kind(415, "unsupported_media_type", "The body must be JSON"),
     core.InvalidRequest: Kind(422, "invalid_request", "The request is not valid"),
     core.NoModel: Kind(422, "no_model", "No model is known"),
+    core.TooManyPending: Kind(429, "too_many_pending", "Too many of the key's jobs are pending", retry=True),
+    core.TooManyRequests: Kind(429, "too_many_requests", "The key submits too fast", retry=True),
     core.QueueFull: Kind(503, "queue_full", "The queue is full", retry=True),
     database_errors.OperationalError: _NO_DATABASE,
     database_errors.InterfaceError: _NO_DATABASE,
@@ -158,7 +162,7 @@ def _detail(error: Exception, kind: Kind) -> str:
 def _headers(error: Exception, kind: Kind) -> Mapping[str, str]:
     headers = {}
     if kind.retry:
-        headers["Retry-After"] = retry_after()
+        headers["Retry-After"] = retry_after(getattr(error, "retry_after_seconds", None))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="paddock"'
     if isinstance(error, http.MethodNotAllowed) and error.valid_methods:
@@ -166,9 +170,9 @@ def _headers(error: Exception, kind: Kind) -> Mapping[str, str]:
     return headers
 
 
-def retry_after() -> str:
+def retry_after(seconds: float | None = None) -> str:
     """When to ask again, for the header: whole seconds, at least one."""
-    return str(max(1, round(current_settings().poll_seconds)))
+    return str(max(1, math.ceil(current_settings().poll_seconds if seconds is None else seconds)))
 
 
 def invalid_fields(error: ValidationError) -> InvalidFields:

@@ -1,7 +1,6 @@
 """Whether this process serves, and whether everything behind it does."""
 
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import redis
 from flask import Response
@@ -13,7 +12,7 @@ from api.auth import is_verified, open_to_all, survives_database
 from api.database import get_database
 from api.documentation import answers
 from api.late import get_resources
-from api.rendering import respond
+from api.rendering import respond, without_credentials
 from api.schemas import Alive, Health
 from jobs.workers import WorkerReport
 
@@ -83,14 +82,9 @@ def _workers(found: list[WorkerReport]) -> dict[str, Any]:
 def _ollama(worker: WorkerReport) -> dict[str, Any]:
     return {
         "status": "healthy" if worker.ollama_healthy else "unhealthy",
-        "url": _without_credentials(worker.ollama_url),
+        "url": without_credentials(worker.ollama_url),
         "version": worker.ollama_version,
         "is_simulated": worker.is_simulated,
         "worker": worker.name,
         "models": sorted(model.name for model in worker.models),
     }
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -27,6 +27,13 @@ def get_resources() -> "Resources":
     return get_resources()
 
 
+def count_lined_up(models: list[str]) -> dict[str, dict[int, int]]:
+    """How many messages wait in Redis for each model, by level."""
+    from tasks.queue_lists import count_lined_up
+
+    return count_lined_up(get_resources().redis, models)
+
+
 def task_of(kind: str) -> "JobTask":
     """The task that runs jobs of this kind."""
     import tasks

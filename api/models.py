@@ -8,7 +8,7 @@ from api.late import get_resources
 from api.rendering import respond
 from api.schemas import ModelAnswer, ModelList
 from jobs.catalog import ModelCatalog
-from jobs.errors import NoModel
+from jobs.errors import ModelNotInstalled, NoModel
 from jobs.model_names import model_id
 
 blueprint = APIBlueprint("models", __name__, url_prefix="/api/llm/models", abp_tags=[Tag(name="Models")])
@@ -38,5 +38,5 @@ def _active(catalog: ModelCatalog) -> str | None:
     """The model that answers requests which name none."""
     try:
         return catalog.resolve(None)
-    except NoModel:
+    except (NoModel, ModelNotInstalled):
         return None

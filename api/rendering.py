@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from flask import Response
 from pydantic import BaseModel
@@ -85,6 +85,12 @@ def _error(job: Job, attempts: list[Attempt]) -> JobError | None:
     if shown:
         return JobError(code=shown[-1].code, message=shown[-1].message, attempt_errors=shown)
     return None
+
+
+def without_credentials(url: str) -> str:
+    """A URL to show."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def to_json(answer: BaseModel, *, without_null: bool = False) -> str:

@@ -7,6 +7,7 @@ from flask import Response, request
 from api.access import check_own_job, view_own_job
 from api.auth import caller
 from api.backlog import backlog
+from api.key_limits import within_limits
 from api.late import task_of
 from api.preferences import wait_as_preferred
 from api.rendering import job_path, respond_job
@@ -29,10 +30,13 @@ def submit_job(request: SubmitJob, *, task: "JobTask | None" = None, service: st
 
     Raises:
         QueueFull, ModelNotInstalled, NoModel: nothing has been written.
+        ModelNotAllowed, TooManyPending, TooManyRequests: nor when the key's limits forbid it.
     """
+    asking = caller()
+    request = within_limits(request, asking)
     backlog().admit()
     task = task or task_of(request.resolved_kind)
-    return task.submit(request, key_id=caller().key_id, service=service).job_id
+    return task.submit(request, key_id=asking.key_id, service=service).job_id
 
 
 def respond_submitted(job_id: str) -> Response:

@@ -11,6 +11,9 @@ Everything the core raises.
     ├── AlreadyComplete       a final state can't be changed that way
     ├── StillActive           only a job that has ended can be run again
     ├── QueueFull             as many jobs are pending as the installation allows
+    ├── ModelNotAllowed       the key may not use the model
+    ├── TooManyPending        as many of the key's jobs are pending as it may have
+    ├── TooManyRequests       the key submits faster than it may
     └── JobFailed             what a failed job's result raises in Python code
 """
 
@@ -87,6 +90,31 @@ class QueueFull(JobsError):
     """As many jobs are pending as this installation allows."""
 
     code = "queue_full"
+
+
+class ModelNotAllowed(JobsError):
+    """The key may not use this model."""
+
+    code = "model_not_allowed"
+
+    def __init__(self, model: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"This key may not use the model {model!r}. It may use: {', '.join(allowed)}.")
+
+
+class TooManyPending(JobsError):
+    """As many of this key's jobs are pending as it may have."""
+
+    code = "too_many_pending"
+
+
+class TooManyRequests(JobsError):
+    """This key submits more jobs a minute than it may."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class JobFailed(JobsError):
