@@ -1,49 +1,87 @@
-"""`flask --app api keys …`: API keys on the operator's command line."""
+"""The operator's command line; `flask --app api keys …`: API keys."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
-from sqlalchemy.exc import OperationalError
+from pydantic import ValidationError
 
+from api.command_errors import told_in_one_line
 from api.database import get_database
-from jobs.errors import JobsError
-from jobs.keys import ROLES, KeyService
+from api.model_commands import models
+from jobs.errors import InvalidRequest
+from jobs.instants import utc_now
+from jobs.key_limits import KeyLimits
+from jobs.keys import DEFAULT_OVERLAP, ROLES, IssuedKey, KeyService
 from jobs.models import ApiKey
+from jobs.requests import describe_problem
 
-keys = AppGroup("keys", help="API keys: create, list, revoke.")
+keys = AppGroup("keys", help="API keys: create, list, rotate, revoke.")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _OneLine:
-    """What can go wrong is told in one line, without a traceback."""
+def _level(_context: click.Context, _option: click.Parameter, value: str | None) -> int | str | None:
+    """A level's number, or what may be its name."""
+    return int(value) if value is not None and value.isdecimal() else value
 
-    def __enter__(self) -> KeyService:
-        return KeyService(get_database())
 
-    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, JobsError):
-            raise click.ClickException(error.message)
-        if isinstance(error, OperationalError):
-            hint = "is it up, and did `flask --app api db upgrade` run?"
-            raise click.ClickException(f"the database can't be used ({error.orig}); {hint}")
+_LIMITS = (
+    click.option("--default-priority", callback=_level, help="For jobs that name none: 0 to 9, or a name."),
+    click.option("--priority-ceiling", callback=_level, help="The most urgent priority that it may use."),
+    click.option("--allowed-model", "allowed_models", multiple=True, help="May be given several times."),
+    click.option("--on-disconnect", type=click.Choice(("cancel", "continue")), help="When a client leaves."),
+    click.option("--requests-per-minute", type=int, help="Jobs that it may submit in a minute."),
+    click.option("--max-pending", type=int, help="Jobs that it may have pending at once."),
+    click.option("--expires-at", help="Such as 2030-01-01T00:00:00Z."),
+)
+
+
+def _limit_options(command: Command) -> Command:
+    for option in reversed(_LIMITS):
+        command = option(command)
+    return command
 
 
 @keys.command()
 @click.option("--name", required=True, help="Who or what uses it.")
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True)
+@_limit_options
 @click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
-def create(name: str, role: str, quiet: bool) -> None:
+def create(name: str, role: str, quiet: bool, **limits: Any) -> None:
     """Make a key; it is shown this once."""
-    with _OneLine() as service:
-        key = service.create(name, role)
-    click.echo(key if quiet else f"{key}\nThe key of {name} ({role}). It is shown only now; keep it safe.")
+    with told_in_one_line():
+        service = KeyService(get_database())
+        issued = service.issue(name, role, _checked(limits))
+    _show(issued, quiet)
+
+
+@keys.command()
+@click.argument("id_or_name")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(0, 30 * 24),
+    default=DEFAULT_OVERLAP / timedelta(hours=1),
+    show_default=True,
+    help="How long the key before stays valid; 0: it ends at once.",
+)
+@click.option("--quiet", is_flag=True, help="Print the key and nothing else.")
+def rotate(id_or_name: str, overlap_hours: float, quiet: bool) -> None:
+    """Make a new key with the rights of an old one; it is shown this once."""
+    with told_in_one_line():
+        service = KeyService(get_database())
+        key_id = service.find_valid(id_or_name)
+        issued = service.rotate(key_id, overlap=timedelta(hours=overlap_hours))
+    _show(issued, quiet)
 
 
 @keys.command("list")
 def list_keys() -> None:
     """All keys, oldest first."""
-    with _OneLine() as service:
+    with told_in_one_line():
+        service = KeyService(get_database())
         found = service.all()
     rows = [("ID", "NAME", "ROLE", "KEY", "CREATED", "STATE")]
     rows += [(k.id, k.name, k.role, f"{k.prefix}…", _minute(k.created_at), _state(k)) for k in found]
@@ -56,14 +94,33 @@ def list_keys() -> None:
 @click.argument("id_or_name")
 def revoke(id_or_name: str) -> None:
     """Make a key, or all of a name, invalid at once."""
-    with _OneLine() as service:
+    with told_in_one_line():
+        service = KeyService(get_database())
         for key_id in service.revoke(id_or_name):
             click.echo(f"revoked {key_id}")
+
+
+def _checked(values: dict[str, Any]) -> KeyLimits:
+    given = {name: value for name, value in values.items() if value not in (None, ())}
+    if "allowed_models" in given:
+        given["allowed_models"] = list(given["allowed_models"])
+    try:
+        return KeyLimits.model_validate(given)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(describe_problem(found)[1] for found in error.errors())) from None
+
+
+def _show(issued: IssuedKey, quiet: bool) -> None:
+    name, role = issued.key.name, issued.key.role
+    hint = f"\nThe key of {name} ({role}). It is shown only now; keep it safe."
+    click.echo(issued.secret + ("" if quiet else hint))
 
 
 def _state(key: ApiKey) -> str:
     if key.revoked_at is not None:
         return f"revoked {_minute(key.revoked_at)}"
+    if key.expires_at is not None and key.expires_at <= utc_now():
+        return f"expired {_minute(key.expires_at)}"
     return "valid" if key.key_hash else "no key opens it"
 
 
@@ -73,3 +130,4 @@ def _minute(moment: datetime) -> str:
 
 def init_commands(app: Flask) -> None:
     app.cli.add_command(keys)
+    app.cli.add_command(models)
