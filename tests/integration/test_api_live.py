@@ -104,7 +104,7 @@ class Stage:
     def _reader(self, stream: Stream) -> None:
         """Reads on in a thread, as a generator does nothing until it is asked."""
         self.read: list[dict[str, Any]] = []
-        self.thread = threading.Thread(target=lambda: self.read.extend(stream))
+        self.thread = threading.Thread(target=lambda: self.read.extend(stream), daemon=True)
         self.thread.start()
 
     def start(self, job_id: str) -> None:
@@ -114,7 +114,10 @@ class Stage:
         self.events.add(job_id, STATUS, {"status": "processing"})
 
     def token(self, job_id: str, text: str) -> str:
-        return self.events.add(job_id, TOKEN, {"text": text})
+        """Write a token, and give its id."""
+        self.events.add(job_id, TOKEN, {"text": text})
+        newest = resources.get_resources().redis.xrevrange(STREAM_PREFIX + job_id, count=1)
+        return str(newest[0][0])
 
     def finish(self, job_id: str, *, quietly: bool = False) -> None:
         outcome = Outcome({"done": True}, "Because.", 1.0)

@@ -53,7 +53,7 @@ def test_a_database_that_is_away(api: Api, monkeypatch: pytest.MonkeyPatch, erro
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(api.service.database, "writing", fail)
+    monkeypatch.setattr(api.service, "submit", fail)
     answer = api.post("/api/llm/jobs/submit/", json={"prompt": "x", "model": "alpha"})
     assert (answer.status_code, answer.get_json()["code"]) == (503, "database_unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
