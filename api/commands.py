@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from api.command_errors import told_in_one_line
 from api.database import get_database
+from api.job_commands import jobs
 from api.model_commands import models
 from jobs.errors import InvalidRequest
 from jobs.instants import utc_now
@@ -130,4 +131,5 @@ def _minute(moment: datetime) -> str:
 
 def init_commands(app: Flask) -> None:
     app.cli.add_command(keys)
+    app.cli.add_command(jobs)
     app.cli.add_command(models)
