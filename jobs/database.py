@@ -24,6 +24,9 @@ from jobs.instants import Instant, utc_now
 
 BUSY_TIMEOUT_SECONDS = 30
 _ASK_AGAIN_SECONDS = 0.001
+# A checkpoint inside somebody's commit holds up whoever waits for it; the keeper makes one every
+# second, so this number of pages (80 MB) is only reached without any keeper.
+_OWN_CHECKPOINT_PAGES = 20_000
 _SYNCHRONOUS = "paddock_synchronous"  # of a transaction that writes: FULL or NORMAL
 
 
@@ -52,7 +55,7 @@ def prepare_engine(engine: Engine, *, is_cooperative: bool = False) -> Engine:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun by us, not by the driver
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", f"wal_autocheckpoint={_OWN_CHECKPOINT_PAGES}"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
