@@ -99,8 +99,9 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         created_at, job_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if not job_id.isprintable():  # Postgres takes no NUL, not even to compare with
+        moment = datetime.fromisoformat(created_at)
+        if moment.tzinfo is None or not job_id.isprintable():  # Postgres takes no NUL, not even to compare
             raise ValueError
-        return datetime.fromisoformat(created_at), job_id
+        return moment, job_id
     except (ValueError, TypeError, AttributeError, binascii.Error):
         raise InvalidRequest("cursor: not one that a list answered with as next_cursor") from None
