@@ -14,7 +14,7 @@ broker_transport_options = {
     "unacked_restore_interval": 1,
     "health_check_interval": 5,
     "socket_keepalive": True,
-    "socket_timeout": 10,
+    "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "polling_interval": 0.1,
 }

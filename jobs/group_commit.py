@@ -55,5 +55,9 @@ class GroupCommit:
             for each in batch:  # one of them is at fault, the others must not pay for it
                 self._commit([each])
             return
+        except BaseException as error:  # this process or greenlet is being ended; nobody may wait for it
+            for _, future in batch:
+                future.set_exception(error)
+            raise
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)

@@ -22,6 +22,7 @@ from jobs.service import JobService
 from settings import Settings, get_settings
 
 REDIS_TIMEOUT_SECONDS = 5.0
+EVENTS_TIMEOUT_SECONDS = 1.0
 
 
 def connect_redis(settings: Settings, *, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> redis.Redis:
@@ -57,7 +58,8 @@ class Resources:
 
     @cached_property
     def events(self) -> EventWriter:
-        return EventWriter(self.redis)
+        # Whoever reads from Ollama writes events too, and must not be held up by a Redis that hangs.
+        return EventWriter(connect_redis(self.settings, timeout_seconds=EVENTS_TIMEOUT_SECONDS))
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -7,5 +7,6 @@ DAY_SECONDS = 24 * 3600.0
 
 
 def run_once(keeper: Keeper) -> int:
-    """Delete a batch; returns how many."""
+    """Delete a batch, and what Celery keeps of tasks that are not jobs; returns how many jobs."""
+    keeper.app.backend.cleanup()
     return purge_completed(keeper.service, older_than_seconds=keeper.settings.retention_days * DAY_SECONDS)
