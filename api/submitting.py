@@ -9,7 +9,7 @@ from api.auth import caller
 from api.backlog import backlog
 from api.key_limits import within_limits
 from api.late import task_of
-from api.preferences import wait_as_preferred
+from api.preferences import preferred_wait, wait_as_preferred
 from api.rendering import job_path, respond_job
 from jobs.requests import SubmitJob
 from jobs.states import Status
@@ -44,11 +44,13 @@ def respond_submitted(job_id: str) -> Response:
     The answer to a submit, after as much waiting as the caller prefers.
 
     Returns:
-        202; 200 for a job that is complete by now, which only waiting makes likely.
+        202; 200 where the caller preferred to wait and the job is complete.
     """
     wait_as_preferred(job_id)
     view = view_own_job(job_id)
-    status = 200 if Status(view.job.status).is_complete else 202
+    # Also a job that was quick enough to end meanwhile gets 202 from a caller that did not wait.
+    has_waited = preferred_wait() is not None
+    status = 200 if has_waited and Status(view.job.status).is_complete else 202
     response = respond_job(view, request.script_root, status)
     response.headers["Location"] = job_path(job_id, request.script_root)
     return response

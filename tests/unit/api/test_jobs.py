@@ -35,6 +35,15 @@ def test_a_submitted_job(api: Api, published: list[Publication]) -> None:
     assert [message.job_id for message in published] == [job["job_id"]]
 
 
+def test_a_job_that_ends_before_its_submit_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submitting without waiting answers 202, however quick the worker was."""
+    monkeypatch.setattr("api.submitting.wait_as_preferred", api.complete)
+    body = {"prompt": "Why?", "model": "alpha"}
+    answer = api.post("/api/llm/jobs/submit/", json=body)
+    assert (answer.status_code, answer.get_json()["status"]) == (202, "completed")
+    assert api.post("/api/llm/jobs/submit/", json=body, headers={"Prefer": "wait=1"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
