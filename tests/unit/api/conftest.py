@@ -19,6 +19,7 @@ from jobs.keys import KeyService
 from jobs.records import Claimed, Failure, Outcome, Publication
 from jobs.service import JobService
 from jobs.workers import InstalledModel, WorkerReport, report_worker
+from jobs.events import EventWriter
 from jobs.instants import utc_now
 from settings import Settings, get_settings
 from tasks import resources
@@ -108,7 +109,8 @@ def make_api(
         apps.append(app)
         with app.app_context():
             db.create_all()
-        resources.get_resources().__dict__["redis"] = fakeredis.FakeRedis(decode_responses=True)
+        fake = fakeredis.FakeRedis(decode_responses=True)
+        resources.get_resources().__dict__.update(redis=fake, events=EventWriter(fake))
         return Api(app)
 
     yield make
