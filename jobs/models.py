@@ -199,22 +199,30 @@ IS_PENDING: ColumnElement[bool] = Job.status == literal_column(f"'{Status.PENDIN
 IS_RUNNING: ColumnElement[bool] = Job.status == literal_column(f"'{Status.PROCESSING}'")
 IS_RELEASED: ColumnElement[bool] = Job.released_at.is_not(None)
 
-# One for each query that exists; the partial ones stay as small as the queue itself.
+# One for each query that exists; the partial ones stay as small as the queue itself. These begin with
+# the one value that they have, or SQLite prefers ix_jobs_status, reads every pending row and sorts.
 Index("ix_jobs_owner", Job.key_id, Job.created_at, Job.id)  # GET /api/llm/jobs/
 Index("ix_jobs_newest", Job.created_at, Job.id)  # the same for an admin
 Index("ix_jobs_status", Job.status, Job.created_at, Job.id)  # ?status=
 Index("ix_jobs_model", Job.model, Job.created_at, Job.id)  # ?model=
-Index("ix_jobs_lease", Job.lease_until, **_only(_RUNNING))  # reaper
-Index("ix_jobs_not_before", Job.not_before, **_only(f"{_PENDING} AND released_at IS NULL"))  # due retries
-Index("ix_jobs_published", Job.published_at, **_only(f"{_PENDING} AND released_at IS NOT NULL"))  # reconciler
+Index("ix_jobs_lease", Job.status, Job.lease_until, **_only(_RUNNING))  # reaper
+Index(  # due retries
+    "ix_jobs_not_before", Job.status, Job.not_before, **_only(f"{_PENDING} AND released_at IS NULL")
+)
+Index(  # reconciler
+    "ix_jobs_published", Job.status, Job.published_at, **_only(f"{_PENDING} AND released_at IS NOT NULL")
+)
 Index("ix_jobs_position", Job.model, Job.due_at, Job.id, **_only(f"{_PENDING} AND released_at IS NOT NULL"))
-Index("ix_jobs_deadline", Job.deadline_at, **_only(f"{_PENDING} AND deadline_at IS NOT NULL"))  # expiry
+Index(  # expiry
+    "ix_jobs_deadline", Job.status, Job.deadline_at, **_only(f"{_PENDING} AND deadline_at IS NOT NULL")
+)
 Index("ix_jobs_completed", Job.completed_at, **_only("completed_at IS NOT NULL"))  # statistics
-Index("ix_jobs_backlog", Job.model, Job.priority, Job.created_at, **_only(_PENDING))  # queues
+Index("ix_jobs_backlog", Job.status, Job.model, Job.priority, Job.created_at, **_only(_PENDING))  # queues
 Index("ix_jobs_pending_of_key", Job.key_id, **_only(_PENDING))  # a key's limit on pending jobs
 Index("ix_api_keys_previous_hash", ApiKey.previous_hash, unique=True)  # keys in rotation
 Index(
     "ix_jobs_successors",
+    Job.successors_pending,
     Job.completed_at,
     sqlite_where=text("successors_pending = 1"),
     postgresql_where=text("successors_pending"),

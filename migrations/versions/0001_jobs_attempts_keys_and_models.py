@@ -159,8 +159,10 @@ _CELERY_TABLES = {
 
 
 def downgrade() -> None:
-    op.drop_table('celery_tasksetmeta')
-    op.drop_table('celery_taskmeta')
+    for name, columns in _CELERY_TABLES.items():
+        op.drop_table(name)
+        if op.get_bind().dialect.name == 'postgresql':
+            op.execute(sa.schema.DropSequence(sa.Sequence(f'{columns[0]}_sequence')))
     op.drop_table('job_results')
     op.drop_table('job_payloads')
     op.drop_table('chord_parts')

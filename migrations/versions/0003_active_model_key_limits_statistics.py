@@ -35,7 +35,7 @@ def upgrade() -> None:
         op.add_column('api_keys', column._copy())
     op.create_index('ix_api_keys_previous_hash', 'api_keys', ['previous_hash'], unique=True)
     op.create_index('ix_jobs_completed', 'jobs', ['completed_at'], sqlite_where=_ENDED, postgresql_where=_ENDED)
-    op.create_index('ix_jobs_backlog', 'jobs', ['model', 'priority', 'created_at'], sqlite_where=_PENDING, postgresql_where=_PENDING)
+    op.create_index('ix_jobs_backlog', 'jobs', ['status', 'model', 'priority', 'created_at'], sqlite_where=_PENDING, postgresql_where=_PENDING)
     op.create_index('ix_jobs_pending_of_key', 'jobs', ['key_id'], sqlite_where=_PENDING, postgresql_where=_PENDING)
 
 
