@@ -8,7 +8,7 @@ same arithmetic on SQLite and Postgres. Both keep microseconds.
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Float, literal, type_coerce
+from sqlalchemy import ColumnElement, Double, Float, literal, select, type_coerce
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -39,6 +39,16 @@ def later(instant: ColumnElement[datetime], seconds: float | ColumnElement[float
     """The SQL expression for `seconds` after `instant`; NULL seconds give NULL."""
     span = seconds if isinstance(seconds, ColumnElement) else literal(seconds, Double)
     return type_coerce(instant + span, Instant)
+
+
+def earlier(instant: ColumnElement[datetime], seconds: float) -> ColumnElement[datetime]:
+    """
+    The SQL expression for `seconds` before `instant`, to compare an indexed column with.
+
+    As a subquery: Postgres reads its clock anew for every row that a comparison looks at,
+    and uses no index for it.
+    """
+    return select(later(instant, -seconds)).scalar_subquery()
 
 
 def isoformat(value: datetime | None) -> str | None:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from jobs.database import Database
-from jobs.instants import Instant, later
+from jobs.instants import Instant, earlier
 from jobs.models import IS_PENDING, IS_RUNNING, Job
 from jobs.states import Status
 
@@ -45,7 +45,7 @@ def read_queues(database: Database, *, now: datetime | None = None) -> dict[str,
             queues.setdefault(model, Queue()).processing = count
         recent = (
             select(Job.model, func.count())
-            .where(Job.completed_at >= later(database.moment(now), -THROUGHPUT_SECONDS))
+            .where(Job.completed_at >= earlier(database.moment(now), THROUGHPUT_SECONDS))
             .where(Job.status == Status.COMPLETED)
             .group_by(Job.model)
         )
@@ -54,15 +54,15 @@ def read_queues(database: Database, *, now: datetime | None = None) -> dict[str,
     return queues
 
 
-def _add_pending(session: Session, queues: dict[str, Queue]) -> None:
+def pending_statement() -> Select[str, int, int, datetime]:
+    """Model, priority, how many are pending, and since when the oldest is: from ix_jobs_backlog alone."""
     oldest = func.min(Job.created_at, type_=Instant)
-    waiting = (
-        select(Job.model, Job.priority, func.count(), oldest)
-        .where(IS_PENDING)
-        # Left alone, SQLite takes ix_jobs_status, looks up every row and sorts.
-        .with_hint(Job, "INDEXED BY ix_jobs_backlog", "sqlite")
-    )
-    for model, priority, count, created_at in session.execute(waiting.group_by(Job.model, Job.priority)):
+    waiting = select(Job.model, Job.priority, func.count(), oldest).where(IS_PENDING)
+    return waiting.group_by(Job.model, Job.priority)
+
+
+def _add_pending(session: Session, queues: dict[str, Queue]) -> None:
+    for model, priority, count, created_at in session.execute(pending_statement()):
         queue = queues.setdefault(model, Queue())
         queue.pending[priority] = count
         queue.oldest_pending_at = min(queue.oldest_pending_at or created_at, created_at)

@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from flask import Response
+from flask import Response, current_app
 
 from api.admin.blueprints import admin_blueprint
 from api.admin.schemas import DistributionAnswer, FiguresAnswer, ModelFigures, StatisticsAnswer, WindowAnswer
 from api.database import get_database
 from api.documentation import answers
 from api.rendering import respond
-from jobs.statistics import Figures, count_by_status, read_window
+from jobs.statistics import Figures, WindowReader, count_by_status
 
 blueprint = admin_blueprint("statistics", "stats")
 
 HOUR_SECONDS = 3600.0
 DAY_SECONDS = 24 * HOUR_SECONDS
+_EXTENSION = "paddock.statistics"
 
 
 @blueprint.get("/", responses=answers({200: StatisticsAnswer}))
@@ -22,14 +23,22 @@ def show_statistics() -> Response:
     """Totals, success rate, waiting and processing time, tokens a second; by model and overall."""
     with get_database().reading() as session:
         totals = count_by_status(session)
-    answer = StatisticsAnswer(totals=totals, last_hour=_window(HOUR_SECONDS), last_day=_window(DAY_SECONDS))
-    return respond(answer)
+    hour, day = _readers()
+    return respond(StatisticsAnswer(totals=totals, last_hour=_window(hour), last_day=_window(day)))
 
 
-def _window(seconds: float) -> WindowAnswer:
-    window = read_window(get_database(), seconds=seconds)
+def _readers() -> tuple[WindowReader, WindowReader]:
+    """Of this app, made when they are first asked for."""
+    database = get_database()
+    made = WindowReader(database, HOUR_SECONDS), WindowReader(database, DAY_SECONDS)
+    found: tuple[WindowReader, WindowReader] = current_app.extensions.setdefault(_EXTENSION, made)
+    return found
+
+
+def _window(reader: WindowReader) -> WindowAnswer:
+    window = reader.read()
     return WindowAnswer(
-        seconds=seconds,
+        seconds=reader.seconds,
         overall=FiguresAnswer(**_fields(window.overall)),
         by_model=[ModelFigures(model=model, **_fields(of)) for model, of in window.by_model.items()],
     )

@@ -6,11 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from jobs.database import Database
+from jobs.instants import earlier
+from jobs.models import Job
 from jobs.service import JobService
 from jobs.states import Status
-from jobs.statistics import Window, count_by_status, read_window
+from jobs.statistics import Window, WindowReader, count_by_status, read_window
 from tests.support.jobs import NOW, OUTCOME, SECOND, claim, make, submit
 
 HOUR = timedelta(hours=1)
@@ -94,12 +97,30 @@ def test_all_kept_jobs_by_status(service: JobService) -> None:
     assert counted == dict.fromkeys(Status, 0) | {Status.FAILED: 1, Status.PENDING: 1}
 
 
+def test_a_reader_rests_twenty_times_as_long_as_it_read(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks while a reader rests gets the figures of before."""
+    clock = iter([0.0, 1.0, 20.9, 21.0, 21.1])
+    reads: list[float] = []
+    monkeypatch.setattr("jobs.statistics.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(
+        "jobs.statistics.read_window", lambda *_, seconds: reads.append(seconds) or len(reads)
+    )
+    reader = WindowReader(sqlite_database, 60.0)
+    assert [reader.read() for _ in range(3)] == [1, 1, 2]
+    assert reads == [60.0, 60.0]
+
+
 def test_a_window_is_read_by_its_index(service: JobService) -> None:
     """Jobs that ended before the window are not even looked at."""
-    statement = text("SELECT model FROM jobs WHERE completed_at >= 1")
-    explain = "EXPLAIN QUERY PLAN" if service.database.engine.dialect.name == "sqlite" else "EXPLAIN"
+    asked = select(Job.id).where(Job.completed_at >= earlier(service.database.moment(), 60.0))
+    statement = asked.compile(service.database.engine, compile_kwargs={"literal_binds": True})
+    is_sqlite = service.database.engine.dialect.name == "sqlite"
     with service.database.reading() as session:
-        if explain == "EXPLAIN":
+        if not is_sqlite:
             session.execute(text("SET LOCAL enable_seqscan = off"))  # the table is empty
-        plan = [row[-1] for row in session.execute(text(f"{explain} {statement.text}"))]
-    assert any("ix_jobs_completed" in line for line in plan), plan
+        explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        plan = " ".join(row[-1] for row in session.execute(text(f"{explain} {statement}")))
+    assert "ix_jobs_completed" in plan
+    assert ("completed_at>?" if is_sqlite else "Index Cond") in plan
