@@ -8,7 +8,7 @@ The window slides: a key can't submit twice its limit around the turn of a minut
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import redis
 from flask import Flask, Response, after_this_request, current_app
@@ -25,6 +25,14 @@ _REDIS_PAUSE_SECONDS = 5.0  # how long memory counts after Redis did not answer
 _EXTENSION = "paddock.rate_limits"
 
 
+class Admission(NamedTuple):
+    """Whether a submission is admitted, how many more are, and when there is room for another."""
+
+    admitted: bool
+    remaining: int
+    reset_seconds: float
+
+
 class RateLimits:
     """Counts submissions of keys that have a limit."""
 
@@ -34,13 +42,8 @@ class RateLimits:
         self._in_memory: RateLimiter | None = None
         self._memory_until = float("-inf")
 
-    def admit(self, key_id: str, per_minute: int) -> tuple[bool, int, float]:
-        """
-        Count a submission, unless it is one too many.
-
-        Returns:
-            Whether it is admitted; how many more are now; in how many seconds there is room for another.
-        """
+    def admit(self, key_id: str, per_minute: int) -> Admission:
+        """Count a submission, unless it is one too many."""
         if time.monotonic() >= self._memory_until:
             try:
                 return _hit(self._redis_limiter(), key_id, per_minute)
@@ -69,13 +72,13 @@ class RateLimits:
             return self._in_memory
 
 
-def _hit(limiter: "RateLimiter", key_id: str, per_minute: int) -> tuple[bool, int, float]:
+def _hit(limiter: "RateLimiter", key_id: str, per_minute: int) -> Admission:
     from limits import RateLimitItemPerMinute
 
     item = RateLimitItemPerMinute(per_minute)
     admitted = limiter.hit(item, key_id)
     window = limiter.get_window_stats(item, key_id)
-    return admitted, window.remaining, max(0.0, window.reset_time - time.time())
+    return Admission(admitted, window.remaining, max(0.0, window.reset_time - time.time()))
 
 
 def check_rate(key_id: str, per_minute: int) -> None:
@@ -86,17 +89,17 @@ def check_rate(key_id: str, per_minute: int) -> None:
         TooManyRequests: the key has had its jobs of this minute.
     """
     limits: RateLimits = current_app.extensions[_EXTENSION]
-    admitted, remaining, seconds = limits.admit(key_id, per_minute)
-    reset = max(1, math.ceil(seconds))
+    admission = limits.admit(key_id, per_minute)
+    reset = max(1, math.ceil(admission.reset_seconds))
 
     @after_this_request
     def tell(response: Response) -> Response:
         # draft-ietf-httpapi-ratelimit-headers
         response.headers["RateLimit-Policy"] = f'"key";q={per_minute};w={WINDOW_SECONDS}'
-        response.headers["RateLimit"] = f'"key";r={remaining};t={reset}'
+        response.headers["RateLimit"] = f'"key";r={admission.remaining};t={reset}'
         return response
 
-    if not admitted:
+    if not admission.admitted:
         raise TooManyRequests(
             f"This key may submit {per_minute} jobs a minute.", retry_after_seconds=float(reset)
         )

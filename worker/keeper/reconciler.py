@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from jobs.housekeeping import published_before, republish
 from jobs.records import Publication
 from tasks.publishing import queue_name
+from tasks.queue_lists import list_names
 from worker.keeper.keeper import Keeper
 
 PUBLISHED_SECONDS_AGO = 3.0
 CANDIDATES = 5000
 UNACKED_KEY, UNACKED_INDEX_KEY = "unacked", "unacked_index"
-PRIORITY_SEPARATOR = "\x06\x16"  # kombu's
 
 # KEYS: the lists to look in; ARGV: "<id> <publication>" of each candidate, after the
 # unacked keys and the oldest time of an entry that still counts as being worked on.
@@ -69,11 +69,7 @@ class Reconciler:
 
     def _look(self, candidates: dict[str, Publication]) -> set[str]:
         queues = sorted({queue_name(publication.model) for publication in candidates.values()})
-        lists = [
-            f"{queue}{PRIORITY_SEPARATOR}{level}" if level else queue
-            for queue in queues
-            for level in range(10)
-        ]
+        lists = [name for queue in queues for name in list_names(queue)]
         seconds, _ = self.keeper.redis.time()
         worked_on_since = seconds - self.keeper.settings.lease_seconds
         found = self.keeper.redis.eval(
