@@ -85,17 +85,20 @@ class _PatientBegin:
         with self._turn:
             raw.execute("PRAGMA busy_timeout=0").close()
             try:
-                while not _took_lock(raw, last_try=time.monotonic() > deadline):
+                while not _took_lock(raw):
+                    if time.monotonic() > deadline:
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")  # whose error is SQLAlchemy's
+                        break
                     time.sleep(_ASK_AGAIN_SECONDS)
             finally:
                 raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}").close()
 
 
-def _took_lock(raw: Any, *, last_try: bool) -> bool:
+def _took_lock(raw: Any) -> bool:
     try:
         raw.execute("BEGIN IMMEDIATE").close()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or last_try:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
         return False
     return True
