@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from api.auth import caller
 from api.database import get_database
+from api.list_query import ListQuery
 from api.rendering import render_job
-from api.schemas import JobAnswer, ListQuery
+from api.schemas import JobAnswer
 from jobs.errors import JobNotFound
 from jobs.keys import Caller
 from jobs.listing import JobFilter, list_jobs

@@ -6,11 +6,12 @@ from flask_openapi import APIBlueprint, Tag
 from api.access import job_reader, list_own_jobs, status_reader, view_own_job
 from api.documentation import answers
 from api.late import get_resources
+from api.list_query import ListQuery
 from api.live import live_events
 from api.preferences import wait_as_preferred
 from api.rendering import render_job, render_whole, respond, respond_job
 from api.results import require_completed
-from api.schemas import EventsQuery, JobAnswer, JobList, JobPath, ListQuery, WaitQuery, WholeJob
+from api.schemas import EventsQuery, JobAnswer, JobList, JobPath, WaitQuery, WholeJob
 from api.sse import JobStream, last_event_id
 from api.submitting import cancel_own_job, respond_submitted, retry_own_job, submit_job
 from api.waiting import wait_until_complete

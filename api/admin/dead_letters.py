@@ -6,8 +6,9 @@ from api.access import list_own_jobs, view_own_job
 from api.admin.blueprints import admin_blueprint
 from api.admin.schemas import DeadLetterQuery
 from api.documentation import answers
+from api.list_query import ListQuery
 from api.rendering import render_job, respond, respond_job
-from api.schemas import JobAnswer, JobList, JobPath, ListQuery
+from api.schemas import JobAnswer, JobList, JobPath
 from api.submitting import retry_own_job
 from jobs.errors import JobNotFound
 from jobs.states import Status
