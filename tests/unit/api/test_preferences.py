@@ -6,6 +6,7 @@ import time
 import pytest
 
 from jobs.events import DONE
+from jobs.housekeeping import published_before
 from tasks.resources import get_resources
 from tests.unit.api.conftest import OUTCOME, Api
 
@@ -14,14 +15,14 @@ BODY = {"prompt": "Why?", "model": "alpha"}
 
 
 def complete_soon(api: Api, *, after_seconds: float = 0.2) -> threading.Thread:
-    """Completes whatever is pending, as a worker would, a little later."""
+    """Completes the job that is pending, or soon will be, as a worker would, a little later."""
     resources = get_resources()
 
     def work() -> None:
         time.sleep(after_seconds)
-        from jobs.housekeeping import published_before
-
-        for found in published_before(api.service, seconds_ago=0, limit=10):
+        while not (pending := published_before(api.service, seconds_ago=0, limit=1)):
+            time.sleep(0.01)
+        for found in pending:
             claimed = api.service.claim(found.job_id, publication=found.publication, worker="w1")
             assert claimed is not None
             api.service.finish(found.job_id, claimed.claim, OUTCOME)
