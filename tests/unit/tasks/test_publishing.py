@@ -1,0 +1,149 @@
+"""The message about a job: what it says, where it lies, and what happens while Redis is away."""
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from jobs.instants import isoformat, utc_now
+from jobs.records import Publication
+from tasks import publishing
+from tasks.publishing import Breaker, publish, queue_name
+from tasks.queue_lists import list_names
+
+PROMPT = "my secret prompt"
+AGEING = 30.0
+
+
+def _publication(job_id: str = "j1", *, due_seconds: float = 100.0) -> Publication:
+    due_at = utc_now() + timedelta(seconds=due_seconds)
+    return Publication(job_id, 3, "tasks.generate", "alpha:8b", "k1", due_at)
+
+
+def _messages(client: Any, level: int) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in client.lrange(list_names("ollama.alpha:8b")[level], 0, -1)]
+
+
+def test_a_message_says_where_to_look(broker_app: Celery, real_redis: Any) -> None:
+    """The job's id, the publication and its place in the order; arguments it has none."""
+    publication = _publication()
+    assert publish(broker_app, publication, ageing_seconds=AGEING)
+    (message,) = _messages(real_redis, 4)
+    headers = message["headers"]
+    assert (headers["id"], headers["task"]) == ("j1", "tasks.generate")
+    assert (headers["publication"], headers["level"], headers["key_id"]) == (3, 4, "k1")
+    assert headers["due_at"] == isoformat(publication.due_at)
+    assert (headers["argsrepr"], headers["kwargsrepr"]) == ("alpha:8b", "")
+    assert message["properties"]["priority"] == 4
+    args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+    assert (args, kwargs) == ([], {})
+
+
+@pytest.mark.parametrize(("due_seconds", "level"), [(-1000, 0), (1, 1), (31, 2), (10_000, 9)])
+def test_a_message_lies_at_the_level_of_the_moment(
+    broker_app: Celery, real_redis: Any, due_seconds: float, level: int
+) -> None:
+    """Whatever priority the job was submitted with: it has aged since."""
+    publish(broker_app, _publication(due_seconds=due_seconds), ageing_seconds=AGEING)
+    assert len(_messages(real_redis, level)) == 1
+
+
+def test_the_next_message_goes_behind_and_a_returning_one_in_front(
+    broker_app: Celery, real_redis: Any
+) -> None:
+    """kombu takes from the right: new ones are put at the left, one that goes back at the right."""
+    for job_id in ("first", "second"):
+        publish(broker_app, _publication(job_id), ageing_seconds=AGEING)
+    publish(broker_app, _publication("returning"), ageing_seconds=AGEING, serve_next=True)
+    served = [message["headers"]["id"] for message in reversed(_messages(real_redis, 4))]
+    assert served == ["returning", "first", "second"]
+
+
+def test_a_message_is_served_as_it_was_sent(broker_app: Celery, real_redis: Any) -> None:
+    """Both kinds are messages that kombu can read."""
+    publish(broker_app, _publication("new"), ageing_seconds=AGEING)
+    publish(broker_app, _publication("returning"), ageing_seconds=AGEING, serve_next=True)
+    with broker_app.connection_for_read() as connection:
+        queue = connection.SimpleQueue(queue_name("alpha:8b"), queue_opts={"max_priority": None})
+        received = [queue.get(timeout=5) for _ in range(2)]
+        assert [message.headers["id"] for message in received] == ["returning", "new"]
+        for message in received:
+            message.ack()
+        queue.close()
+
+
+def test_what_is_away_is_not_an_error(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    """The caller learns that the broker has nothing; the log names the job and nothing of it."""
+
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("Error 111 connecting to redis://user:password@host")
+
+    app = Celery("tests", set_as_current=False)
+    monkeypatch.setattr(app, "send_task", away)
+    assert not publish(app, _publication(), ageing_seconds=AGEING)
+    assert "j1" in caplog.text
+    assert "password" not in caplog.text
+
+
+class Clock:
+    """The breaker's time."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that stands still until it is told."""
+    found = Clock()
+    monkeypatch.setattr(publishing, "time", found)
+    return found
+
+
+def test_a_breaker_lets_all_through_while_it_works(clock: Clock) -> None:
+    """Nothing is held up."""
+    breaker = Breaker()
+    assert all(breaker.allows() for _ in range(3))
+    breaker.succeeded()
+    assert breaker.allows()
+
+
+def test_a_breaker_lets_one_try_a_second_through(clock: Clock) -> None:
+    """After a failure the others do not pay for the tries."""
+    breaker = Breaker()
+    breaker.failed()
+    assert not breaker.allows()
+    clock.now += 0.999
+    assert not breaker.allows()
+    clock.now += 0.001
+    assert [breaker.allows(), breaker.allows()] == [True, False]
+    clock.now += 1.0
+    assert [breaker.allows(), breaker.allows()] == [True, False]
+    breaker.succeeded()
+    assert [breaker.allows(), breaker.allows()] == [True, True]
+
+
+def test_while_it_is_open_nothing_is_sent(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A submit with Redis away costs one try a second and not one each."""
+    tried: list[str] = []
+
+    def away(*_: Any, task_id: str, **__: Any) -> None:
+        tried.append(task_id)
+        if clock.now < 102:
+            raise ConnectionError
+
+    app = Celery("tests", set_as_current=False)
+    monkeypatch.setattr(app, "send_task", away)
+    outcomes = []
+    for second in (0.0, 0.5, 1.0, 1.5, 2.0, 2.1):
+        clock.now = 100.0 + second
+        outcomes.append(publish(app, _publication(str(second)), ageing_seconds=AGEING))
+    assert tried == ["0.0", "1.0", "2.0", "2.1"]
+    assert outcomes == [False, False, False, False, True, True]
