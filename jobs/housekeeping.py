@@ -12,7 +12,17 @@ from sqlalchemy import delete, select, update
 
 from jobs import changes
 from jobs.instants import later
-from jobs.models import IS_PENDING, IS_RELEASED, IS_RUNNING, Attempt, Job, JobPayload, JobResult
+from jobs.models import (
+    IS_PENDING,
+    IS_RELEASED,
+    IS_RUNNING,
+    Attempt,
+    Chord,
+    ChordPart,
+    Job,
+    JobPayload,
+    JobResult,
+)
 from jobs.records import Failure, Publication, Untold
 from jobs.service import JobService
 from jobs.states import Status
@@ -130,7 +140,7 @@ def published_before(service: JobService, *, seconds_ago: float, limit: int) -> 
 
 
 def purge_completed(service: JobService, *, older_than_seconds: float, now: datetime | None = None) -> int:
-    """Delete jobs that ended longer ago than this, a batch at a time; returns how many."""
+    """Delete a batch of jobs that ended longer ago than this, and of such chords; returns how many jobs."""
     moment = service.database.moment(now)
     cutoff = later(moment, -older_than_seconds)
     old = select(Job.id).where(Job.created_at < cutoff, Job.completed_at < cutoff).order_by(Job.created_at)
@@ -139,6 +149,10 @@ def purge_completed(service: JobService, *, older_than_seconds: float, now: date
         for table in (JobResult, JobPayload, Attempt):
             session.execute(delete(table).where(table.job_id.in_(found)))
         session.execute(delete(Job).where(Job.id.in_(found)))
+        chords = select(Chord.group_id).where(Chord.created_at < cutoff).limit(BATCH)
+        ended = list(session.execute(chords).scalars())
+        for chord_table in (ChordPart, Chord):
+            session.execute(delete(chord_table).where(chord_table.group_id.in_(ended)))
     return len(found)
 
 
