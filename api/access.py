@@ -18,6 +18,7 @@ from jobs.queries import (
     find_job,
     list_attempts,
     list_results,
+    queue_position,
     queue_positions,
     read_status,
     view_job,
@@ -33,6 +34,12 @@ def view_own_job(job_id: str, *, whole: bool = False) -> JobView:
     """
     with get_database().reading() as session:
         return view_job(session, _find(session, job_id, caller()), whole=whole)
+
+
+def view_new_job(job: Job) -> JobView:
+    """A job that the caller has submitted just now; read no more of it than its place."""
+    with get_database().reading() as session:
+        return JobView(job=job, attempts=[], queue_position=queue_position(session, job))
 
 
 def check_own_job(job_id: str) -> None:

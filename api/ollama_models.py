@@ -21,7 +21,7 @@ blueprint = APIBlueprint(
 @blueprint.post("/query/", responses=answers({202: SubmittedJob}, 400, 404, 413, 415, 422, 429))
 def query(body: PromptBody) -> Response:
     """Submit a prompt."""
-    job_id = submit_job(SubmitJob(prompt=body.prompt, model=body.model))
+    job_id = submit_job(SubmitJob(prompt=body.prompt, model=body.model)).job_id
     return respond(SubmittedJob(job_id=job_id), 202)
 
 

@@ -26,16 +26,16 @@ def preferred_wait() -> int | None:
     return None
 
 
-def wait_as_preferred(job_id: str) -> None:
+def wait_as_preferred(job_id: str) -> bool:
     """
-    Wait for the end of the caller's job as long as the caller prefers.
+    Wait for the end of the caller's job as long as the caller prefers; whether that was wished at all.
 
     Raises:
         JobNotFound: there is none, or it is somebody else's.
     """
     seconds = preferred_wait()
     if seconds is None:
-        return
+        return False
     check_own_job(job_id)
     is_complete = status_reader(job_id)
     if seconds and not is_complete():
@@ -45,3 +45,5 @@ def wait_as_preferred(job_id: str) -> None:
     def say_so(response: Response) -> Response:
         response.headers["Preference-Applied"] = f"wait={seconds}"
         return response
+
+    return True

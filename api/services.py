@@ -100,8 +100,7 @@ def _add_route(services: APIBlueprint, service: "Service") -> None:
     from tasks.services import TASKS
 
     def submit(body: Any) -> Response:
-        job_id = submit_job(service.request(body), task=TASKS[service.name])
-        return respond_submitted(job_id)
+        return respond_submitted(submit_job(service.request(body), task=TASKS[service.name]))
 
     submit.__name__ = service.name.replace("-", "_")
     submit.__annotations__["body"] = service.input

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request
 
-from api.access import check_own_job, view_own_job
+from api.access import check_own_job, view_new_job, view_own_job
 from api.auth import caller
 from api.backlog import backlog
 from api.key_limits import within_limits
 from api.late import task_of
 from api.preferences import preferred_wait, wait_as_preferred
 from api.rendering import job_path, respond_job
+from jobs.records import Submitted
 from jobs.requests import SubmitJob
 from jobs.states import Status
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.job_task import JobTask
 
 
-def submit_job(request: SubmitJob, *, task: "JobTask | None" = None, service: str | None = None) -> str:
+def submit_job(request: SubmitJob, *, task: "JobTask | None" = None, service: str | None = None) -> Submitted:
     """
     Accept a job.
 
@@ -26,7 +27,7 @@ def submit_job(request: SubmitJob, *, task: "JobTask | None" = None, service: st
         task: The task that runs it; None: the one of its kind.
 
     Returns:
-        Its id; the row is committed.
+        Its committed row.
 
     Raises:
         QueueFull, ModelNotInstalled, NoModel: nothing has been written.
@@ -36,18 +37,19 @@ def submit_job(request: SubmitJob, *, task: "JobTask | None" = None, service: st
     request = within_limits(request, asking)
     backlog().admit()
     task = task or task_of(request.resolved_kind)
-    return task.submit(request, key_id=asking.key_id, service=service).job_id
+    return task.submit(request, key_id=asking.key_id, service=service)
 
 
-def respond_submitted(job_id: str) -> Response:
+def respond_submitted(submitted: Submitted) -> Response:
     """
     The answer to a submit, after as much waiting as the caller prefers.
 
     Returns:
         202; 200 where the caller preferred to wait and the job is complete.
     """
-    wait_as_preferred(job_id)
-    view = view_own_job(job_id)
+    job_id = submitted.job_id
+    waited = wait_as_preferred(job_id)
+    view = view_new_job(submitted.job) if submitted.job and not waited else view_own_job(job_id)
     # Also a job that was quick enough to end meanwhile gets 202 from a caller that did not wait.
     has_waited = preferred_wait() is not None
     status = 200 if has_waited and Status(view.job.status).is_complete else 202

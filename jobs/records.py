@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from jobs.models import Job
 from jobs.states import Status
 
 
@@ -81,7 +82,14 @@ class Untold:
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job's row, and the message to publish: none for one that waits or was there already."""
+    """
+    A submitted job.
+
+    Attributes:
+        publication: The message to publish: none for a job that waits or was there already.
+        job: The new row, detached; None for one that was there already.
+    """
 
     job_id: str
     publication: Publication | None
+    job: Job | None = None

@@ -94,8 +94,10 @@ class JobService:
             return row
 
         row = self._submits.run(write)
-        is_new = row is not None
-        return Submitted(job_id, changes.as_publication(row) if is_new and is_released else None)
+        if row is None:
+            return Submitted(job_id, None)
+        publication = changes.as_publication(row) if is_released else None
+        return Submitted(job_id, publication, changes.as_job(row))
 
     def claim(
         self, job_id: str, *, publication: int, worker: str, now: datetime | None = None

@@ -35,7 +35,6 @@ _JOB_ID: ColumnElement[str] = bindparam("of_job")
 _CLAIM: ColumnElement[int] = bindparam("of_claim")
 _PENDING = JOBS.c.status == literal_column(f"'{Status.PENDING}'")
 _RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
-_PUBLICATION = (JOBS.c.id, JOBS.c.publication, JOBS.c.task, JOBS.c.model, JOBS.c.key_id, JOBS.c.due_at)
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def build_statements(dialect: str, clock: ColumnElement[Any]) -> JobStatements:
 
 
 def _submit(dialect: str, clock: ColumnElement[Any], *, is_released: bool) -> Executable:
-    """A row that is not there yet; RETURNING nothing means that there is one."""
+    """A row that is not there yet, and the row; RETURNING nothing means that there was one."""
     make: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
     given = ("id", "task", "kind", "service", "model", "key_id", "priority", "metadata", "timeout_seconds")
     values: dict[str, Any] = {name: bindparam(name, type_=JOBS.c[name].type) for name in given}
@@ -94,7 +93,7 @@ def _submit(dialect: str, clock: ColumnElement[Any], *, is_released: bool) -> Ex
     else:
         not_before = later(clock, bindparam("delay_seconds", type_=Double))
         values |= {"publication": 0, "not_before": not_before}
-    statement: Executable = make(JOBS).values(values).on_conflict_do_nothing().returning(*_PUBLICATION)
+    statement: Executable = make(JOBS).values(values).on_conflict_do_nothing().returning(*JOBS.c)
     return statement
 
 
