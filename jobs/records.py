@@ -62,12 +62,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt failed. `text` is what a given-up generation had written so far."""
+    """
+    Why an attempt failed. `text` is what a given-up generation had written so far.
+
+    The message may quote Ollama; what no database keeps in a text (NUL, half of a
+    surrogate pair) is replaced, or the failure itself could not be recorded.
+    """
 
     code: str
     message: str
     is_retryable: bool = False
     text: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        message = self.message.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+        object.__setattr__(self, "message", message)
 
 
 @dataclass(frozen=True)
