@@ -9,7 +9,7 @@ from api.auth import caller
 from api.backlog import backlog
 from api.key_limits import within_limits
 from api.late import task_of
-from api.preferences import preferred_wait, wait_as_preferred
+from api.preferences import wait_as_preferred
 from api.rendering import job_path, respond_job
 from jobs.records import Submitted
 from jobs.requests import SubmitJob
@@ -48,10 +48,9 @@ def respond_submitted(submitted: Submitted) -> Response:
         202; 200 where the caller preferred to wait and the job is complete.
     """
     job_id = submitted.job_id
-    waited = wait_as_preferred(job_id)
-    view = view_new_job(submitted.job) if submitted.job and not waited else view_own_job(job_id)
-    # Also a job that was quick enough to end meanwhile gets 202 from a caller that did not wait.
-    has_waited = preferred_wait() is not None
+    has_waited = wait_as_preferred(job_id)
+    view = view_new_job(submitted.job) if submitted.job and not has_waited else view_own_job(job_id)
+    # A job that was quick enough to end meanwhile still gets 202 from a caller that did not wait.
     status = 200 if has_waited and Status(view.job.status).is_complete else 202
     response = respond_job(view, request.script_root, status)
     response.headers["Location"] = job_path(job_id, request.script_root)

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from flask import request
 
 from jobs.records import Failure, Outcome, Publication
 from tests.unit.api.conftest import Api
@@ -37,7 +38,12 @@ def test_a_submitted_job(api: Api, published: list[Publication]) -> None:
 
 def test_a_job_that_ends_before_its_submit_is_answered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Submitting without waiting answers 202 and the job as it was accepted, however quick the worker was."""
-    monkeypatch.setattr("api.submitting.wait_as_preferred", api.complete)
+
+    def complete_at_once(job_id: str) -> bool:
+        api.complete(job_id)
+        return "Prefer" in request.headers
+
+    monkeypatch.setattr("api.submitting.wait_as_preferred", complete_at_once)
     body = {"prompt": "Why?", "model": "alpha"}
     answer = api.post("/api/llm/jobs/submit/", json=body)
     assert (answer.status_code, answer.get_json()["status"]) == (202, "pending")
