@@ -7,7 +7,7 @@ from celery.exceptions import Ignore
 from sqlalchemy.exc import OperationalError
 
 from jobs.errors import JobFailed
-from jobs.housekeeping import reap_expired
+from jobs.housekeeping import reap_expired, release_due
 from jobs.instants import utc_now
 from jobs.states import Status
 from ollama_client import errors
@@ -69,8 +69,6 @@ def test_a_second_run_begins_anew(worker: Worker) -> None:
 
 
 def _release(worker: Worker) -> None:
-    from jobs.housekeeping import release_due
-
     assert len(release_due(worker.service, now=utc_now() + 60 * SECOND)) == 1
 
 

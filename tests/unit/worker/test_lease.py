@@ -7,7 +7,7 @@ import redis
 from sqlalchemy.exc import OperationalError
 
 from jobs.service import JobService
-from tests.support.jobs import running
+from tests.support.jobs import OUTCOME, running
 from worker import lease as lease_module
 from worker.lease import LeaseThread
 
@@ -64,15 +64,9 @@ def test_a_run_that_ended_meanwhile_is_not_lost(lease: LeaseThread, service: Job
     """A renewal that comes a moment after the finish must not stop the next job."""
     claimed = running(service)
     with lease.hold(claimed) as run:
-        service.finish(claimed.job_id, claimed.claim, _outcome())
+        service.finish(claimed.job_id, claimed.claim, OUTCOME)
     lease.renew(run)
     assert not run.lost
-
-
-def _outcome() -> Any:
-    from tests.support.jobs import OUTCOME
-
-    return OUTCOME
 
 
 def test_draining_stops_the_run_and_those_to_come(lease: LeaseThread, service: JobService) -> None:

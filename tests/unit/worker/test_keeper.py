@@ -1,0 +1,522 @@
+"""The keeper's services, one pass each, on a real Valkey."""
+
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from celery import states as celery_states
+from kombu.exceptions import OperationalError as BrokerAway
+from sqlalchemy.exc import OperationalError
+
+from jobs.changes import as_publication
+from jobs.database import Database
+from jobs.events import EventWriter, read_events
+from jobs.instants import utc_now
+from jobs.models import Model
+from jobs.queries import known_models
+from jobs.records import Policy
+from jobs.service import JobService
+from jobs.states import Status
+from jobs.workers import InstalledModel, WorkerReport, live_workers, report_worker
+from ollama_client.errors import OllamaUnavailable
+from settings import get_settings
+from tasks import app as our_app
+from tasks import embed, generate, installed
+from tasks import resources as resources_module
+from tasks.canvas import pack
+from tasks.publishing import publish
+from tasks.queue_lists import list_names
+from tasks.resources import get_resources, use_database
+from tests.support.fake_ollama import FakeTransport
+from tests.support.jobs import OUTCOME, SECOND, attempts, claim, make, payload, row, running, submit
+from worker.keeper import __main__ as keeper_main
+from worker.keeper import expiry, leadership, purge, reaper, registry, retries, successors
+from worker.keeper.__main__ import Housekeeping
+from worker.keeper.keeper import Keeper
+from worker.keeper.leadership import LEADER_KEY, Leadership
+from worker.keeper.reconciler import Reconciler
+from worker.keeper.registry import Registry
+
+DAY_SECONDS = 24 * 3600
+
+
+@pytest.fixture
+def keeper(sqlite_database: Database, broker_app: Celery, real_redis: Any) -> Keeper:
+    """A keeper on a database, a broker and a Redis of its own."""
+    return Keeper(
+        worker="w1@gpu",
+        settings=get_settings(),
+        app=broker_app,
+        service=JobService(sqlite_database, Policy()),
+        redis=real_redis,
+        events=EventWriter(real_redis),
+    )
+
+
+def _ago(seconds: float) -> Any:
+    return utc_now() - seconds * SECOND
+
+
+def _lined_up(keeper: Keeper, model: str = "alpha") -> list[str]:
+    """The ids of a model's messages, in the order in which they will be served."""
+    served: list[str] = []
+    for name in list_names(f"ollama.{model}"):
+        messages = [json.loads(text) for text in keeper.redis.lrange(name, 0, -1)]
+        served += [message["headers"]["id"] for message in reversed(messages)]
+    return served
+
+
+def _publish(keeper: Keeper, job_id: str) -> None:
+    job = row(keeper.service, job_id)
+    assert publish(keeper.app, as_publication(job), ageing_seconds=30.0)
+
+
+def _types(keeper: Keeper, job_id: str) -> list[tuple[str, str]]:
+    return [(event.type, event.data["status"]) for event in read_events(keeper.redis, job_id)]
+
+
+# --- the reconciler ---------------------------------------------------------------------------------
+
+
+def test_a_lost_message_is_published_at_the_second_look(keeper: Keeper) -> None:
+    """Once: the first look may fall between kombu's pop and its note of what it popped."""
+    job_id = submit(keeper.service, now=_ago(10))
+    reconciler = Reconciler(keeper)
+    assert [reconciler.run_once(), reconciler.run_once(), reconciler.run_once()] == [0, 1, 0]
+    assert _lined_up(keeper) == [job_id]
+    assert row(keeper.service, job_id).publication == 2
+
+
+def test_a_message_that_waits_is_not_lost(keeper: Keeper) -> None:
+    """Whatever level it is at."""
+    for priority in (0, 5, 9):
+        _publish(keeper, submit(keeper.service, now=_ago(10), priority=priority))
+    reconciler = Reconciler(keeper)
+    assert [reconciler.run_once() for _ in range(3)] == [0, 0, 0]
+    assert len(_lined_up(keeper)) == 3
+
+
+def _take(keeper: Keeper) -> Any:
+    """Receive a message as a worker does, and keep it unacknowledged."""
+    connection = keeper.app.connection_for_read()
+    queue = connection.SimpleQueue("ollama.alpha", queue_opts={"max_priority": None})
+    message = queue.get(timeout=5)
+    return connection, message
+
+
+def test_a_message_that_a_worker_has_is_not_lost(keeper: Keeper) -> None:
+    """It is taken and not yet acknowledged; once that is long ago, the job is not being worked on."""
+    job_id = submit(keeper.service, now=_ago(10))
+    _publish(keeper, job_id)
+    connection, message = _take(keeper)
+    reconciler = Reconciler(keeper)
+    assert [reconciler.run_once() for _ in range(3)] == [0, 0, 0]
+    long_ago = time.time() - 60
+    keeper.redis.zadd("unacked_index", {message.delivery_tag: long_ago})
+    assert [reconciler.run_once() for _ in range(3)] == [0, 1, 0]
+    connection.release()
+
+
+def test_an_older_message_does_not_hide_a_loss(keeper: Keeper) -> None:
+    """Its publication is void, so it is none of the job's."""
+    job_id = submit(keeper.service, now=_ago(10))
+    _publish(keeper, job_id)
+    claimed = claim(keeper.service, job_id, now=_ago(10))
+    keeper.service.hand_back(job_id, claimed.claim, now=_ago(9))
+    reconciler = Reconciler(keeper)
+    assert [reconciler.run_once(), reconciler.run_once()] == [0, 1]
+
+
+def test_a_young_publication_has_time_to_arrive(keeper: Keeper) -> None:
+    """Nothing is looked for at once."""
+    submit(keeper.service, now=_ago(1))
+    reconciler = Reconciler(keeper)
+    assert [reconciler.run_once() for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_message_found_again_was_not_lost(keeper: Keeper) -> None:
+    """Missing, there, missing: only two misses in a row count."""
+    job_id = submit(keeper.service, now=_ago(10))
+    reconciler = Reconciler(keeper)
+    assert reconciler.run_once() == 0
+    _publish(keeper, job_id)
+    assert reconciler.run_once() == 0
+    keeper.redis.flushall()
+    assert [reconciler.run_once(), reconciler.run_once()] == [0, 1]
+
+
+def test_what_was_lost_together_is_served_by_due_time(keeper: Keeper) -> None:
+    """As it would have been without the loss, each model in its own queue."""
+    order = [(0, 30), (5, 300), (5, 60), (9, 400), (9, 20)]
+    jobs = [submit(keeper.service, now=_ago(age), priority=priority) for priority, age in order]
+    other = submit(keeper.service, now=_ago(30), model="beta")
+    reconciler = Reconciler(keeper)
+    assert [reconciler.run_once(), reconciler.run_once()] == [0, 6]
+    by_due_time = sorted(jobs, key=lambda job_id: row(keeper.service, job_id).due_at)
+    assert _lined_up(keeper) == by_due_time
+    assert _lined_up(keeper, "beta") == [other]
+
+
+def test_two_keepers_publish_a_lost_message_once(keeper: Keeper) -> None:
+    """Both miss it; one wins."""
+    submit(keeper.service, now=_ago(10))
+    both = [Reconciler(keeper), Reconciler(replace(keeper, worker="w2@gpu"))]
+    for reconciler in both:
+        reconciler.run_once()
+    assert sum(reconciler.run_once() for reconciler in both) == 1
+    assert len(_lined_up(keeper)) == 1
+
+
+# --- the others -------------------------------------------------------------------------------------
+
+
+def test_lost_runs_are_served_next(keeper: Keeper) -> None:
+    """In front of what has waited less, and readers are told."""
+    waiting = submit(keeper.service, now=_ago(5))
+    _publish(keeper, waiting)
+    lost = [submit(keeper.service, now=_ago(age)) for age in (20, 10)]
+    for job_id in lost:
+        claim(keeper.service, job_id, now=_ago(9))
+    assert reaper.run_once(keeper) == 2
+    assert _lined_up(keeper) == [*lost, waiting]
+    assert _types(keeper, lost[0]) == [("status", "pending")]
+
+
+def test_a_job_that_kills_its_workers_is_told_as_failed(keeper: Keeper) -> None:
+    """It gets no further message."""
+    strict = replace(keeper, service=JobService(keeper.service.database, Policy(max_attempts=1)))
+    claimed = running(strict.service, now=_ago(10))
+    claim_time = row(strict.service, claimed.job_id).lease_until
+    assert claim_time is not None
+    assert reaper.run_once(strict) == 1
+    assert (_lined_up(keeper), _types(keeper, claimed.job_id)) == ([], [("done", "failed")])
+    assert len(attempts(strict.service, claimed.job_id)) == 1
+
+
+def test_released_jobs_join_at_the_back(keeper: Keeper) -> None:
+    """They have not waited there yet."""
+    delayed = submit(keeper.service, now=_ago(60), delay_seconds=30.0)
+    waiting = submit(keeper.service, now=_ago(5))
+    _publish(keeper, waiting)
+    assert retries.run_once(keeper) == 1
+    assert _lined_up(keeper) == [waiting, delayed]
+
+
+def test_expired_jobs_are_told(keeper: Keeper) -> None:
+    """To who listens."""
+    job_id = submit(keeper.service, now=_ago(10), deadline_seconds=1.0)
+    assert expiry.run_once(keeper) == 1
+    assert _types(keeper, job_id) == [("done", "expired")]
+
+
+def test_old_jobs_are_deleted(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the retention time, and what Celery keeps of others too."""
+    cleaned: list[bool] = []
+    monkeypatch.setattr(type(keeper.app.backend), "cleanup", lambda _self: cleaned.append(True))
+    for days, count in ((29, 0), (31, 1)):
+        job_id = submit(keeper.service, now=_ago(days * DAY_SECONDS))
+        moment = _ago(days * DAY_SECONDS - 1)
+        keeper.service.finish(job_id, claim(keeper.service, job_id, now=moment).claim, OUTCOME, now=moment)
+        assert purge.run_once(keeper) == count
+    assert cleaned == [True, True]
+
+
+# --- successors -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def submitting(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> Keeper:
+    """A keeper whose own process submits to the same database, for what it sends after others' jobs."""
+    monkeypatch.setattr(resources_module, "_by_process", {})
+    use_database(keeper.service.database)
+    get_resources().__dict__.update(redis=keeper.redis, events=keeper.events)
+    models = [InstalledModel("alpha")]
+    moment = utc_now().timestamp()
+    report_worker(keeper.redis, WorkerReport("w1", "h", "u", True, 1, moment, models=models))
+    monkeypatch.setattr("tasks.job_task.publish", lambda *_, **__: True)
+    return replace(keeper, app=our_app)
+
+
+def _behind(keeper: Keeper, status: Status = Status.COMPLETED, **canvas: Any) -> str:
+    """A job that ended, and whose successors a crash left untold."""
+    packed = pack("j1", canvas.pop("link", None), canvas.pop("link_error", None), canvas)
+    return make(keeper.service, status, job_id="j1", canvas=packed, has_successors=True)
+
+
+def test_what_a_crash_left_unsent_is_sent(submitting: Keeper) -> None:
+    """Links and the next of the chain get the result, once, under their own ids."""
+    link = generate.s().set(task_id="link")
+    rest = [embed.s().set(task_id="third"), generate.s().set(task_id="second")]
+    job_id = _behind(submitting, link=link, chain=rest)
+    assert [successors.run_once(submitting), successors.run_once(submitting)] == [1, 0]
+    assert payload(submitting.service, "link").input == {"prompt": "It scatters."}
+    second = payload(submitting.service, "second")
+    assert second.input == {"prompt": "It scatters."}
+    assert second.canvas is not None
+    assert [member["options"]["task_id"] for member in second.canvas["chain"]] == ["third"]
+    assert not row(submitting.service, job_id).successors_pending
+
+
+def test_a_successor_that_is_refused_holds_nobody_up(submitting: Keeper) -> None:
+    """A chain that goes on with a model that is gone fails for who waits for it, and the keeper lives on."""
+    rest = [embed.s().set(task_id="third"), generate.s(model="gone").set(task_id="second")]
+    job_id = _behind(submitting, link=generate.s().set(task_id="link"), chain=rest)
+    assert [successors.run_once(submitting), successors.run_once(submitting)] == [1, 0]
+    assert not row(submitting.service, job_id).successors_pending
+    assert row(submitting.service, "link").status == Status.PENDING
+    for task_id in ("second", "third"):
+        assert our_app.AsyncResult(task_id).state == celery_states.FAILURE
+    with pytest.raises(Exception, match="gone"):
+        our_app.AsyncResult("second").get(timeout=1)
+
+
+def test_what_does_not_complete_calls_its_errbacks(submitting: Keeper) -> None:
+    """With the job's own error, and the rest of its chain fails with it."""
+    job_id = _behind(submitting, Status.CANCELLED, chain=[generate.s().set(task_id="second")])
+    assert successors.run_once(submitting) == 1
+    assert our_app.AsyncResult("second").state == celery_states.FAILURE
+    assert not row(submitting.service, job_id).successors_pending
+
+
+def test_an_errback_that_raises_holds_nobody_up(submitting: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the user's code, told in the log, and not called again for ever."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(our_app.backend, "_call_task_errbacks", broken)
+    job_id = _behind(submitting, Status.FAILED, link_error=generate.s())
+    assert [successors.run_once(submitting), successors.run_once(submitting)] == [1, 0]
+    assert not row(submitting.service, job_id).successors_pending
+
+
+def test_without_a_broker_successors_wait(submitting: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told when it is back."""
+
+    def away(*_: Any, **__: Any) -> None:
+        raise BrokerAway("away")
+
+    job_id = _behind(submitting, link=our_app.signature("elsewhere.task"))
+    monkeypatch.setattr(our_app, "send_task", away)
+    successors.run_once(submitting)
+    assert row(submitting.service, job_id).successors_pending
+
+
+# --- leading ----------------------------------------------------------------------------------------
+
+
+def test_one_keeper_leads(redis_client: Any) -> None:
+    """The first, as long as it renews; another only once that is over."""
+    first, second = Leadership(redis_client, "w1"), Leadership(redis_client, "w2")
+    assert [first.is_held(), second.is_held(), first.is_held()] == [True, False, True]
+    assert 0 < redis_client.pttl(LEADER_KEY) <= leadership.LEASE_SECONDS * 1000
+    redis_client.delete(LEADER_KEY)  # as its expiry does
+    assert [second.is_held(), first.is_held()] == [True, False]
+
+
+def test_who_stops_lets_another_lead_at_once(redis_client: Any) -> None:
+    """And nobody gives up what another has."""
+    first, second = Leadership(redis_client, "w1"), Leadership(redis_client, "w2")
+    first.is_held()
+    second.give_up()
+    assert not second.is_held()
+    first.give_up()
+    assert second.is_held()
+
+
+class Clock:
+    """The housekeeping's time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that stands still until it is told."""
+    found = Clock()
+    monkeypatch.setattr(keeper_main, "time", found)
+    return found
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which services ran."""
+    found: list[str] = []
+
+    def note(name: str) -> Any:
+        def run_once(_keeper: Any) -> int:
+            found.append(name)
+            return 0
+
+        return run_once
+
+    for service in (retries, expiry, reaper, successors, purge, keeper_main.checkpoint):
+        monkeypatch.setattr(service, "run_once", note(service.__name__.rpartition(".")[2]))
+    monkeypatch.setattr(Reconciler, "run_once", note("reconciler"))
+    return found
+
+
+def test_the_leader_does_everything(keeper: Keeper, clock: Clock, passes: list[str]) -> None:
+    """Each second all but the purge, which is once a minute."""
+    housekeeping = Housekeeping(keeper)
+    housekeeping.run_once()
+    assert passes == ["retries", "expiry", "reaper", "reconciler", "successors", "checkpoint", "purge"]
+    passes.clear()
+    for _ in range(59):
+        clock.now += 1
+        housekeeping.run_once()
+    assert "purge" not in passes
+    clock.now += 1
+    housekeeping.run_once()
+    assert passes.count("purge") == 1
+
+
+def test_who_does_not_lead_does_nothing(keeper: Keeper, clock: Clock, passes: list[str]) -> None:
+    """Until it is its turn."""
+    other = Leadership(keeper.redis, "w2@gpu")
+    other.is_held()
+    housekeeping = Housekeeping(keeper)
+    housekeeping.run_once()
+    assert passes == []
+    other.give_up()
+    housekeeping.run_once()
+    assert "reaper" in passes
+    housekeeping.give_up()
+    assert other.is_held()
+
+
+@pytest.mark.parametrize(("pause", "reaps"), [(2.5, True), (2.6, False), (3600.0, False)])
+def test_after_a_pause_leases_get_their_time(
+    keeper: Keeper, clock: Clock, passes: list[str], pause: float, reaps: bool
+) -> None:
+    """A machine that slept did not renew either: nothing is taken back until it could have."""
+    housekeeping = Housekeeping(keeper)
+    housekeeping.run_once()
+    passes.clear()
+    clock.now += pause
+    housekeeping.run_once()
+    assert ("reaper" in passes) is reaps
+    for _ in range(4):
+        clock.now += 1
+        housekeeping.run_once()
+    assert ("reaper" in passes) is reaps
+    clock.now += 1
+    housekeeping.run_once()
+    assert "reaper" in passes
+
+
+def test_after_a_database_outage_leases_get_their_time(
+    keeper: Keeper, clock: Clock, passes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workers could not renew either; the other services go on."""
+
+    def away(_keeper: Any) -> int:
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    monkeypatch.setattr(retries, "run_once", away)
+    housekeeping = Housekeeping(keeper)
+    housekeeping.run_once()
+    assert "expiry" in passes
+    assert "reaper" not in passes
+
+
+def test_a_pass_does_its_work(keeper: Keeper) -> None:
+    """All services for real, on what a crash left."""
+    lost = submit(keeper.service, now=_ago(60))
+    claim(keeper.service, lost, now=_ago(60))
+    expired = submit(keeper.service, now=_ago(60), deadline_seconds=1.0)
+    Housekeeping(keeper).run_once()
+    assert row(keeper.service, lost).status == Status.PENDING
+    assert row(keeper.service, expired).status == Status.EXPIRED
+
+
+# --- the registry -----------------------------------------------------------------------------------
+
+ANSWERS = {
+    "/api/version": {"version": "0.24.0"},
+    "/api/tags": {"models": [{"name": "Alpha:latest", "size": 5, "digest": "a"}]},
+    "/api/ps": {"models": [{"name": "Alpha:latest"}]},
+    "/api/show": {"capabilities": ["completion"]},
+}
+
+
+@pytest.fixture
+def ollama(monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
+    """The keeper's Ollama."""
+    monkeypatch.setattr(installed, "_can_complete_by_digest", {})
+    transport = FakeTransport(answers=dict(ANSWERS))
+    monkeypatch.setattr(registry, "OllamaTransport", lambda *_, **__: transport)
+    return transport
+
+
+def _known(keeper: Keeper) -> list[Model]:
+    with keeper.service.database.reading() as session:
+        return known_models(session)
+
+
+def test_a_worker_reports_its_ollama(keeper: Keeper, ollama: FakeTransport) -> None:
+    """To Redis for everybody, to the database for later."""
+    report = Registry(keeper).run_once()
+    assert live_workers(keeper.redis) == [report]
+    assert (report.name, report.ollama_healthy, report.ollama_version) == ("w1@gpu", True, "0.24.0")
+    assert report.models == [InstalledModel("alpha", 5, can_complete=True, is_loaded=True)]
+    assert not report.is_simulated
+    assert [(model.name, model.size_bytes) for model in _known(keeper)] == [("alpha", 5)]
+
+
+def test_an_ollama_that_is_away_is_reported_with_what_it_had(keeper: Keeper, ollama: FakeTransport) -> None:
+    """Its jobs are accepted, and wait."""
+    watched = Registry(keeper)
+    watched.run_once()
+    ollama.answers["/api/version"] = OllamaUnavailable()
+    report = watched.run_once()
+    assert (report.ollama_healthy, [model.name for model in report.models]) == (False, ["alpha"])
+
+
+def test_a_simulated_ollama_says_so(keeper: Keeper, ollama: FakeTransport) -> None:
+    """By its version."""
+    ollama.answers["/api/version"] = {"version": "0.24.0-simulated"}
+    assert Registry(keeper).run_once().is_simulated
+
+
+def test_models_are_stored_when_they_change(
+    keeper: Keeper, ollama: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not each second; a database that is away is tried again."""
+    watched = Registry(keeper)
+    writes: list[bool] = []
+    database = keeper.service.database
+    write = database.writing
+
+    def away(**_: Any) -> Any:
+        writes.append(False)
+        raise OperationalError("INSERT", {}, Exception("away"))
+
+    def counted(**options: Any) -> Any:
+        writes.append(True)
+        return write(**options)
+
+    monkeypatch.setattr(database, "writing", away)
+    watched.run_once()
+    monkeypatch.setattr(database, "writing", counted)
+    watched.run_once()
+    watched.run_once()
+    ollama.answers["/api/tags"] = {"models": [{"name": "Alpha:latest", "size": 6, "digest": "b"}]}
+    watched.run_once()
+    assert writes == [False, True, True]
+    assert [model.size_bytes for model in _known(keeper)] == [6]
+
+
+def test_without_redis_the_database_is_still_told(keeper: Keeper, ollama: FakeTransport) -> None:
+    """Nobody else can be."""
+    nobody = redis.Redis.from_url("unix:///tmp/no-such-valkey.sock")
+    Registry(replace(keeper, redis=nobody)).run_once()
+    assert len(_known(keeper)) == 1
