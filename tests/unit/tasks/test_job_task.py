@@ -193,6 +193,37 @@ def test_queues_and_routes_are_not_looked_at(resources: Resources, published: li
     assert _row(resources, result.id).model == "alpha"
 
 
+def test_a_workers_task_is_run_by_the_worker(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which registers itself; the arguments of the message come along."""
+    ran: list[Any] = []
+    monkeypatch.setattr(JobTask, "runner", lambda task, args, kwargs: ran.append((task.name, args, kwargs)))
+    generate.push_request(id="j1", called_directly=False, is_eager=False)
+    try:
+        generate("Why?", model="alpha")
+    finally:
+        generate.pop_request()
+    assert ran == [("tasks.generate", ("Why?",), {"model": "alpha"})]
+
+
+@pytest.mark.parametrize(("options", "is_child"), [({}, True), ({"add_to_parent": False}, False)])
+def test_a_job_that_a_task_submits_is_its_child(
+    resources: Resources,
+    published: list[Publication],
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    is_child: bool,
+) -> None:
+    """As Celery keeps them, unless told otherwise."""
+    trail: list[Any] = []
+
+    class Parent:
+        add_trail = staticmethod(trail.append)
+
+    monkeypatch.setattr(type(app), "current_worker_task", Parent())
+    result = generate.apply_async(("Why?",), **options)
+    assert trail == ([result] if is_child else [])
+
+
 # --- messages with arguments, of send_task from elsewhere --------------------------------------------
 
 

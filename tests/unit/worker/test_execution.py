@@ -16,6 +16,7 @@ from tasks import generate
 from tests.support.fake_ollama import FINAL, FakeTransport
 from tests.support.jobs import LEASE, SECOND, WORKER, attempts, make, result, row, submit
 from tests.unit.worker.conftest import Worker
+from worker import execution
 
 PROMPT = "my secret prompt"
 
@@ -294,3 +295,17 @@ def test_an_error_of_any_characters_is_kept(worker: Worker) -> None:
         worker.run(job_id)
     assert str(row(worker.service, job_id).error_message).startswith("a")
     assert len(attempts(worker.service, job_id)) == 1
+
+
+def test_a_message_with_arguments_is_taken_in(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no publication: a job is made of it, and its own message follows."""
+    monkeypatch.setattr("tasks.job_task.publish", worker.publish)
+    generate.push_request(id="j1", headers={}, delivery_info={})
+    try:
+        with pytest.raises(Ignore):
+            execution.run_job(generate, ("Why?",), {"model": "alpha"})
+    finally:
+        generate.pop_request()
+    assert row(worker.service, "j1").status == Status.PENDING
+    assert [found.job_id for found, _ in worker.published] == ["j1"]
+    assert worker.transport.calls == []

@@ -438,6 +438,52 @@ def test_a_pass_does_its_work(keeper: Keeper) -> None:
     assert row(keeper.service, expired).status == Status.EXPIRED
 
 
+def test_a_keeper_works_until_its_parent_is_gone(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pass without Redis is no end; at the end it gives up the lead and withdraws the worker."""
+    steps = ["redis is away", "works", "works"]
+    done: list[str] = []
+
+    class FakeHousekeeping:
+        def __init__(self, _keeper: Keeper) -> None:
+            pass
+
+        def run_once(self) -> None:
+            done.append(steps.pop(0))
+            if done[-1] == "redis is away":
+                raise redis.ConnectionError("redis://user:password@host")
+
+        def give_up(self) -> None:
+            done.append("gave up")
+
+    class FakeRegistry:
+        def __init__(self, watched: Keeper) -> None:
+            self._keeper = watched
+
+        def run_once(self) -> None:
+            moment = time.time()
+            report_worker(keeper.redis, WorkerReport("w1@gpu", "h", "u", True, 1, moment))
+
+    monkeypatch.setattr(keeper_main, "PASS_SECONDS", 0.0)
+    monkeypatch.setattr(keeper_main, "make_keeper", lambda _worker: keeper)
+    monkeypatch.setattr(keeper_main, "Housekeeping", FakeHousekeeping)
+    monkeypatch.setattr(keeper_main, "Registry", FakeRegistry)
+    monkeypatch.setattr(keeper_main, "watch_ollama", lambda *_: None)
+    monkeypatch.setattr(keeper_main.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(keeper_main.os, "getppid", lambda: 7 if steps else 1)
+    keeper_main.main("w1@gpu", 7)
+    assert done == ["redis is away", "works", "works", "gave up"]
+    assert live_workers(keeper.redis) == []
+    assert "password" not in caplog.text
+
+
+def test_a_keeper_is_made_of_its_process(submitting: Keeper) -> None:
+    """The services that the process has anyway."""
+    made = keeper_main.make_keeper("w9@gpu")
+    assert (made.worker, made.service, made.redis) == ("w9@gpu", get_resources().service, submitting.redis)
+
+
 # --- the registry -----------------------------------------------------------------------------------
 
 ANSWERS = {
