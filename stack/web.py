@@ -18,6 +18,9 @@ workers = 1
 worker_connections = 4000
 # A request may wait for its job; only a process that stopped answering its parent is replaced.
 timeout = 60
+# Above the two seconds after which pollers ask again, and the minute that proxies keep a connection: with
+# gunicorn's own two seconds a question may meet the close of its connection, and fail.
+keepalive = 75
 # Open streams resume at the next process by their last event's id, so a stop need not wait for them long.
 graceful_timeout = 8
 # It would be put into the home folder, and two stacks on one machine would share it.
