@@ -5,6 +5,8 @@ Importing this package is what turns a process into a worker: it registers the
 boot steps and the way a task runs. `tasks` alone only submits.
 """
 
+import logging
+
 from tasks import app
 from tasks.job_task import JobTask
 from tasks.resources import pool_connections
@@ -16,6 +18,8 @@ app.steps["worker"].add(bootsteps.KeeperStep)
 app.steps["worker"].add(drain.DrainStep)
 app.steps["consumer"].add(bootsteps.QueueStep)
 child.connect_signals()
+# "Task received" is written before the task is handed to a child, in the way of its first token.
+logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 revoking.install()
 
 __all__ = ["app"]
