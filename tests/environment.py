@@ -19,3 +19,9 @@ for name in list(os.environ):
 os.environ.pop("DATABASE_URL", None)
 os.environ.pop("REDIS_URL", None)
 os.environ["PADDOCK_VAR"] = str(FOLDER)
+if os.environ.get("PADDOCK_TEST_DATABASE") == "postgres":
+    from tests.support.postgres import Postgres  # late: most runs need no server of their own here
+
+    _server = Postgres()
+    atexit.register(_server.close)
+    os.environ["DATABASE_URL"] = _server.create_database("paddock")
