@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import first_token, submits
+from bench import first_token, simulator, submits
 
-BENCHMARKS = {"first-token": first_token.measure, "submits": submits.measure}
+BENCHMARKS = {"simulator": simulator.measure, "first-token": first_token.measure, "submits": submits.measure}
 
 
 def main(names: list[str]) -> None:
