@@ -13,6 +13,15 @@ from jobs.states import Status
 MAX_PAGE = 200
 
 
+def _refuse_number(value: Any) -> Any:
+    """A number would be taken for seconds since 1970; a time is ISO 8601 everywhere else."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return value
+    raise ValueError("expected a time, such as 2030-01-01T00:00:00Z")
+
+
 def _with_zone(value: datetime) -> datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
@@ -22,7 +31,7 @@ def _as_level(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch("[0-9]", value) else value
 
 
-QueryTime = Annotated[datetime, AfterValidator(_with_zone)]
+QueryTime = Annotated[datetime, BeforeValidator(_refuse_number), AfterValidator(_with_zone)]
 QueryPriority = Annotated[Priority, BeforeValidator(_as_level)]
 _LABEL = "metadata."
 _LABEL_PARAMETER = {

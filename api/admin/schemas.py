@@ -131,14 +131,15 @@ class CreateKey(KeyLimits):
     role: Literal["user", "admin"] = "user"
 
 
+Overlap = Annotated[float, Field(ge=0, le=MAX_OVERLAP.total_seconds(), allow_inf_nan=False, strict=True)]
+
+
 class RotateKey(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"overlap_seconds": 3600}})
 
-    overlap_seconds: Annotated[float, Field(ge=0, le=MAX_OVERLAP.total_seconds(), allow_inf_nan=False)] = (
-        Field(
-            default=DEFAULT_OVERLAP.total_seconds(),
-            description="How long the secret before stays valid; 0: it ends at once.",
-        )
+    overlap_seconds: Overlap = Field(
+        default=DEFAULT_OVERLAP.total_seconds(),
+        description="How long the secret before stays valid; 0: it ends at once.",
     )
 
 

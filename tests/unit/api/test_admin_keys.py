@@ -124,7 +124,7 @@ def test_rotating_without_overlap_ends_the_old_secret(api: Api, admin: str) -> N
     assert api.get("/api/llm/jobs/", key=new["key"]).status_code == 200
 
 
-@pytest.mark.parametrize("overlap", [-1, "x", 1e9])
+@pytest.mark.parametrize("overlap", [-1, "x", 1e9, False])
 def test_a_wrong_overlap(api: Api, admin: str, overlap: Any) -> None:
     """An overlap is 0 seconds to 30 days."""
     made = api.post(KEYS, key=admin, json={"name": "ci"}).get_json()

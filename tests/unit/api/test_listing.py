@@ -112,6 +112,7 @@ def test_a_filtered_list_in_pages(api: Api) -> None:
         ("priority=soon", "priority"),
         ("created_after=yesterday", "created_after"),
         ("created_before=2026-13-01T00:00:00Z", "created_before"),
+        ("created_before=0.5", "created_before"),
         ("service=" + "x" * 65, "service"),
         ("service=%00", "service"),
         ("metadata=x", "metadata"),
