@@ -67,13 +67,16 @@ class EventsQuery(Parameters):
 
 
 class JobStateQuery(Parameters):
-    model_config = ConfigDict(extra="ignore")
+    # Required, though the view says so itself: 400, as this route's callers expect, and not 422.
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"required": ["job_id"]})
 
     job_id: str | None = None
 
 
 class PromptBody(BaseModel):
     """A prompt, and for whoever wants to choose, the model."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"prompt": "Why is the sky blue?"}})
 
     prompt: Annotated[str, Field(min_length=1)]
     model: ModelName | None = None

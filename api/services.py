@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import Response
 from flask_openapi import APIBlueprint, Tag
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from api.documentation import answers
 from api.late import get_resources
@@ -29,6 +29,13 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+QuestionId = Annotated[
+    Label,
+    BeforeValidator(_as_text),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 1000}, {"type": "integer"}]}),
+]
+
+
 class TrainerAnalysis(BaseModel):
     """What a trainer's tool sends: a question's id, and everything the model is to read."""
 
@@ -45,9 +52,7 @@ class TrainerAnalysis(BaseModel):
     )
 
     model_id: Annotated[str, Field(max_length=255)] = Field(description="A model's id or name.")
-    question_id: Annotated[Label, BeforeValidator(_as_text)] = Field(
-        description="Comes back as metadata.question_id."
-    )
+    question_id: QuestionId = Field(description="Comes back as metadata.question_id.")
     system_message: str | None = None
     full_input: Annotated[str, Field(min_length=1)]
 
