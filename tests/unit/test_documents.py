@@ -17,6 +17,8 @@ from tests.support.documents import blocks, document, first_cells, section
 
 API = document("api.md")
 PAGE = document("examples/ask.html")
+# Scripts and styles; the pages that need them are described.
+ASSETS = {"static", "docs_page.asset"}
 # Besides Ollama's own errors: what jobs/ and worker/ write into a job themselves.
 OWN_CODES = {"worker_lost", "internal_error", "cancelled", "expired"}
 
@@ -31,7 +33,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return {
         f"{method} {_plain(rule.rule)}"
         for rule in app.url_map.iter_rules()
-        if rule.endpoint != "static"
+        if rule.endpoint not in ASSETS
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 
