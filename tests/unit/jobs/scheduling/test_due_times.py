@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.scheduling import LOWEST_LEVEL, PRIORITIES, backoff_seconds, current_level, due_at
+from jobs.scheduling import LOWEST_LEVEL, PRIORITIES, backoff_seconds, current_level, due_at, lifted_before
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AGEING = 30.0
@@ -89,3 +89,13 @@ def test_the_back_off_follows_its_schedule(attempts: int, seconds: float) -> Non
 def test_without_a_schedule_there_is_no_wait() -> None:
     """An empty setting means at once."""
     assert backoff_seconds(1, ()) == 0.0
+
+
+@given(levels.filter(bool), ageings, st.floats(-10_000, 10_000))
+def test_a_job_is_lifted_when_its_level_has_changed(level: int, ageing: float, due_in: float) -> None:
+    """What is due by then belongs at a more urgent level, and nothing else."""
+    due, limit = _later(due_in), lifted_before(level, NOW, ageing)
+    if due < limit - TICK:
+        assert current_level(due, NOW, ageing) < level
+    if due > limit + TICK:
+        assert current_level(due, NOW, ageing) >= level

@@ -1,4 +1,4 @@
-"""What runs next, as pure functions: no clock, no database, no Redis."""
+"""Priorities, due times and levels: what a job's age is worth."""
 
 import math
 from collections.abc import Sequence
@@ -23,6 +23,11 @@ def current_level(due: datetime, now: datetime, ageing_seconds: float) -> int:
     """
     levels = math.ceil((due - now).total_seconds() / ageing_seconds)
     return max(0, min(LOWEST_LEVEL, levels))
+
+
+def lifted_before(level: int, now: datetime, ageing_seconds: float) -> datetime:
+    """Jobs at this level, 1 or more, that are due by then belong one level higher by `now`."""
+    return now + timedelta(seconds=(level - 1) * ageing_seconds)
 
 
 def backoff_seconds(attempts: int, schedule: Sequence[float]) -> float:

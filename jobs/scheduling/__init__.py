@@ -1,0 +1,38 @@
+"""
+What runs next, as pure functions: no clock, no database, no Redis.
+
+    due_times   priorities, due times, levels, back-off
+    turns       which model's jobs go out next, and when a change of model is over
+    together    which models Ollama holds at the same time
+    bound       how long a job waits at most
+"""
+
+from jobs.scheduling.bound import wait_bound_seconds
+from jobs.scheduling.due_times import (
+    DEFAULT_PRIORITY,
+    LOWEST_LEVEL,
+    PRIORITIES,
+    backoff_seconds,
+    current_level,
+    due_at,
+    lifted_before,
+)
+from jobs.scheduling.together import LoadedTogether
+from jobs.scheduling.turns import Gate, Turn, Turns, Waiting, next_turn
+
+__all__ = [
+    "DEFAULT_PRIORITY",
+    "LOWEST_LEVEL",
+    "PRIORITIES",
+    "Gate",
+    "LoadedTogether",
+    "Turn",
+    "Turns",
+    "Waiting",
+    "backoff_seconds",
+    "current_level",
+    "due_at",
+    "lifted_before",
+    "next_turn",
+    "wait_bound_seconds",
+]
