@@ -122,7 +122,8 @@ class JobTask(Task):
             delay_seconds=delay_seconds,
         )
         if submitted.publication is not None:
-            publish(self.app, submitted.publication, ageing_seconds=resources.settings.ageing_seconds)
+            ageing_seconds = resources.settings.ageing_seconds
+            publish(resources.redis, [submitted.publication], ageing_seconds=ageing_seconds)
         return submitted
 
 

@@ -2,31 +2,24 @@
 Publishing a job: the message after the row.
 
 A publication that fails is not an error: the row is committed, and the
-reconciler publishes it again. Behind a breaker, because with Redis away each
-try costs kombu 0.6 s, and a submit would wait for it.
+reconciler publishes it again. Behind a breaker, because with Redis away a
+try may last as long as its time-out, and a submit would wait for it.
 """
 
 import logging
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
 
 import redis
-from celery import Celery
-from kombu.exceptions import OperationalError
 
-from jobs.instants import isoformat, utc_now
+from jobs.instants import utc_now
 from jobs.records import Publication
 from jobs.scheduling import current_level
-from tasks.transport import SERVE_NEXT_HEADER
+from tasks.messages import make_message
+from tasks.queue_lists import list_names, queue_name
 
-QUEUE_PREFIX = "ollama."
 log = logging.getLogger(__name__)
-
-
-def queue_name(model: str) -> str:
-    """The queue of a (normalised) model."""
-    return QUEUE_PREFIX + model
 
 
 class Breaker:
@@ -57,48 +50,49 @@ breaker = Breaker()
 
 
 def publish(
-    app: Celery, publication: Publication, *, ageing_seconds: float, serve_next: bool = False
+    client: redis.Redis,
+    publications: Sequence[Publication],
+    *,
+    ageing_seconds: float,
+    serve_next: bool = False,
 ) -> bool:
     """
-    Send the message about a job.
+    Send the messages about these jobs, in their order and one round trip.
 
     Args:
-        serve_next: Put it where the next job is taken from, for one that goes back.
+        serve_next: Put them where the next job is taken from, for those that go back:
+            the last of them is then served first.
 
     Returns:
-        Whether the broker has it. If not, the reconciler will see to it.
+        Whether the broker has them. If not, the reconciler will see to it.
     """
-    if not breaker.allows():
-        return False
+    if not publications or not breaker.allows():
+        return not publications
     try:
-        _send(app, publication, ageing_seconds, serve_next)
-    except (OperationalError, redis.RedisError, OSError) as error:
+        _send(client, publications, ageing_seconds, serve_next)
+    except (redis.RedisError, OSError) as error:
         breaker.failed()
-        log.warning("job %s is not published yet: %s", publication.job_id, type(error).__name__)
+        log.warning("job %s is not published yet: %s", publications[0].job_id, type(error).__name__)
         return False
     breaker.succeeded()
     return True
 
 
-def _send(app: Celery, publication: Publication, ageing_seconds: float, serve_next: bool) -> None:
-    level = current_level(publication.due_at, utc_now(), ageing_seconds)
-    headers: dict[str, Any] = {
-        "publication": publication.publication,
-        "due_at": isoformat(publication.due_at),
-        "level": level,
-        "key_id": publication.key_id,
-    }
-    if serve_next:
-        headers[SERVE_NEXT_HEADER] = True
-    app.send_task(
-        publication.task,
-        task_id=publication.job_id,
-        queue=queue_name(publication.model),
-        priority=level,
-        headers=headers,
-        argsrepr=publication.model,
-        kwargsrepr="",
-        root_id=publication.job_id,
-        add_to_parent=False,
-        retry=False,
-    )
+def _send(
+    client: redis.Redis, publications: Sequence[Publication], ageing_seconds: float, serve_next: bool
+) -> None:
+    now = utc_now()
+    # kombu takes from the right.
+    push = "RPUSH" if serve_next else "LPUSH"
+    commands = []
+    for publication in publications:
+        level = current_level(publication.due_at, now, ageing_seconds)
+        queue = queue_name(publication.model)
+        commands.append((push, list_names(queue)[level], make_message(publication, queue, level)))
+    if len(commands) == 1:
+        client.execute_command(*commands[0])
+        return
+    pipeline = client.pipeline(transaction=False)
+    for command in commands:
+        pipeline.execute_command(*command)
+    pipeline.execute()

@@ -4,10 +4,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from jobs.scheduling import LOWEST_LEVEL
-from tasks.publishing import queue_name
 
+QUEUE_PREFIX = "ollama."
 PRIORITY_SEPARATOR = "\x06\x16"  # kombu's
 LEVELS = range(LOWEST_LEVEL + 1)
+
+
+def queue_name(model: str) -> str:
+    """The queue of a (normalised) model."""
+    return QUEUE_PREFIX + model
 
 
 def list_names(queue: str) -> list[str]:

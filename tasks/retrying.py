@@ -6,7 +6,6 @@ import redis
 
 from jobs.events import STATUS
 from jobs.states import Status
-from tasks.celery_app import app
 from tasks.publishing import publish
 from tasks.resources import get_resources
 
@@ -22,7 +21,7 @@ def retry_job(job_id: str) -> None:
     """
     resources = get_resources()
     publication = resources.service.retry(job_id)
-    publish(app, publication, ageing_seconds=resources.settings.ageing_seconds)
+    publish(resources.redis, [publication], ageing_seconds=resources.settings.ageing_seconds)
     try:
         resources.events.add(job_id, STATUS, {"status": Status.PENDING})
     except redis.RedisError as error:

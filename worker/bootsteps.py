@@ -15,7 +15,7 @@ from celery import bootsteps
 
 from jobs.workers import WORKERS_KEY, WorkerReport
 from settings import get_settings
-from tasks.publishing import QUEUE_PREFIX, queue_name
+from tasks.queue_lists import QUEUE_PREFIX, queue_name
 from tasks.resources import connect_redis
 
 WATCH_SECONDS = 1.0

@@ -52,7 +52,7 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
         try:
             outcome = _generate(child, run)
         except OllamaError as error:
-            _after_error(task, child, run, error)
+            _after_error(child, run, error)
         except Exception as error:
             log.exception("job %s: the worker failed", job_id)
             _fail(child, claimed, Failure("internal_error", f"The worker failed: {type(error).__name__}."))
@@ -93,15 +93,15 @@ def _finish(child: Child, claimed: Claimed, outcome: Outcome) -> TaskResult:
     )
 
 
-def _after_error(task: JobTask, child: Child, run: Run, error: OllamaError) -> None:
+def _after_error(child: Child, run: Run, error: OllamaError) -> None:
     """Decide what a generation that did not finish means for its job; always raises."""
     if run.lost:
         raise Ignore  # the row says why: cancelled, or somebody else's by now
     if isinstance(error, Aborted):  # drained
-        _hand_back(task, child, run.claimed)
+        _hand_back(child, run.claimed)
         raise Ignore
     if error.is_outage:
-        _hand_back(task, child, run.claimed)
+        _hand_back(child, run.claimed)
         log.warning("job %s: %s; waiting for Ollama", run.claimed.job_id, error.code)
         _wait_for_ollama(child)
         raise Ignore
@@ -122,14 +122,14 @@ def _fail(child: Child, claimed: Claimed, failure: Failure) -> None:
     raise Ignore
 
 
-def _hand_back(task: JobTask, child: Child, claimed: Claimed) -> None:
+def _hand_back(child: Child, claimed: Claimed) -> None:
     """Return the job to where the next one is taken from, at no cost of an attempt."""
     service = child.resources.service
     publication = persist(lambda: service.hand_back(claimed.job_id, claimed.claim))
     if publication is not None:
         child.events.status(claimed.job_id, Status.PENDING)
         ageing_seconds = child.resources.settings.ageing_seconds
-        publish(task.app, publication, ageing_seconds=ageing_seconds, serve_next=True)
+        publish(child.resources.redis, [publication], ageing_seconds=ageing_seconds, serve_next=True)
 
 
 def _wait_for_ollama(child: Child) -> None:

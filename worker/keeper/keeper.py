@@ -32,10 +32,9 @@ class Keeper:
                 one, the last is served first, so the most urgent goes last.
         """
         ordered = sorted(publications, key=lambda publication: publication.due_at, reverse=serve_next)
-        for publication in ordered:
-            publish(
-                self.app,
-                publication,
-                ageing_seconds=self.settings.ageing_seconds,
-                serve_next=serve_next,
-            )
+        publish(
+            self.redis,
+            ordered,
+            ageing_seconds=self.settings.ageing_seconds,
+            serve_next=serve_next,
+        )

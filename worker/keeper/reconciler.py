@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from jobs.housekeeping import published_before, republish
 from jobs.records import Publication
-from tasks.publishing import queue_name
-from tasks.queue_lists import list_names
+from tasks.queue_lists import list_names, queue_name
 from worker.keeper.keeper import Keeper
 
 PUBLISHED_SECONDS_AGO = 3.0

@@ -92,7 +92,9 @@ def settings(tmp_path: Path) -> Settings:
 def published(monkeypatch: pytest.MonkeyPatch) -> list[Publication]:
     """What would have been sent to the broker."""
     found: list[Publication] = []
-    monkeypatch.setattr("tasks.job_task.publish", lambda _app, publication, **_: found.append(publication))
+    monkeypatch.setattr(
+        "tasks.job_task.publish", lambda _client, publications, **_: found.extend(publications)
+    )
     return found
 
 

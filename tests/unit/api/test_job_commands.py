@@ -109,7 +109,8 @@ def test_submit_and_watch_a_job_that_is_cancelled(api: Api, monkeypatch: pytest.
 
     job_ids: list[str] = []
     monkeypatch.setattr(
-        "tasks.job_task.publish", lambda _app, publication, **_: job_ids.append(publication.job_id)
+        "tasks.job_task.publish",
+        lambda _client, publications, **_: job_ids.extend(each.job_id for each in publications),
     )
     monkeypatch.setattr("api.job_commands.time.sleep", cancel)
     result = run(api, "submit", "Why?", "--model", "alpha", "--watch")

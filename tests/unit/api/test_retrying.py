@@ -13,7 +13,9 @@ from tests.unit.api.test_bad_input import UNKNOWN_ID, assert_problem
 def republished(monkeypatch: pytest.MonkeyPatch) -> list[Publication]:
     """What a retry would have sent to the broker."""
     found: list[Publication] = []
-    monkeypatch.setattr("tasks.retrying.publish", lambda _app, publication, **_: found.append(publication))
+    monkeypatch.setattr(
+        "tasks.retrying.publish", lambda _client, publications, **_: found.extend(publications)
+    )
     return found
 
 

@@ -309,7 +309,9 @@ def test_a_job_is_cancelled_without_redis(resources: Resources, monkeypatch: pyt
 def test_a_job_that_runs_again_is_published(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
     """And its readers hear that it waits, as far as Redis is there."""
     sent: list[str] = []
-    monkeypatch.setattr(retrying, "publish", lambda _app, publication, **_: sent.append(publication.job_id))
+    monkeypatch.setattr(
+        retrying, "publish", lambda _client, published, **_: sent.extend(each.job_id for each in published)
+    )
     job_id = make(resources.service, Status.FAILED)
     retry_job(job_id)
     assert sent == [job_id]

@@ -24,7 +24,7 @@ from worker.intake import Ignore, take_in
 def published(monkeypatch: pytest.MonkeyPatch) -> list[Publication]:
     """What would have been sent to the broker."""
     found: list[Publication] = []
-    monkeypatch.setattr(job_task, "publish", lambda _app, publication, **_: found.append(publication))
+    monkeypatch.setattr(job_task, "publish", lambda _client, publications, **_: found.extend(publications))
     return found
 
 

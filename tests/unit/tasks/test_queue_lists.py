@@ -3,8 +3,7 @@
 from typing import Any
 
 from tasks import app
-from tasks.publishing import queue_name
-from tasks.queue_lists import count_lined_up, list_names
+from tasks.queue_lists import count_lined_up, list_names, queue_name
 
 
 def test_the_lists_are_kombus_own() -> None:

@@ -38,8 +38,10 @@ class Worker:
         child = Child(WORKER, self.resources, transport, self.lease, self._events)
         self._monkeypatch.setattr(child_module, "_children", [child])
 
-    def publish(self, _app: Any, publication: Publication, *, serve_next: bool = False, **_: Any) -> None:
-        self.published.append((publication, serve_next))
+    def publish(
+        self, _client: Any, publications: list[Publication], *, serve_next: bool = False, **_: Any
+    ) -> None:
+        self.published += [(publication, serve_next) for publication in publications]
 
     def run(self, job_id: str, *, publication: int | None = None, **request: Any) -> TaskResult:
         """Run what a message about this job names."""

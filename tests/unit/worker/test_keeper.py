@@ -72,7 +72,7 @@ def _lined_up(keeper: Keeper, model: str = "alpha") -> list[str]:
 
 def _publish(keeper: Keeper, job_id: str) -> None:
     job = row(keeper.service, job_id)
-    assert publish(keeper.app, as_publication(job), ageing_seconds=30.0)
+    assert publish(keeper.redis, [as_publication(job)], ageing_seconds=30.0)
 
 
 def _types(keeper: Keeper, job_id: str) -> list[tuple[str, str]]:
