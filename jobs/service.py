@@ -111,10 +111,7 @@ class JobService:
         }
         with self.database.transaction(durable=False) as connection:
             row = connection.execute(self._do.claim, {**values, **self.database.at(now)}).one_or_none()
-            if row is None:
-                return None
-            payload = connection.execute(self._do.payload_of, {"of_job": job_id}).one()
-        return Claimed(job_id=job_id, input=payload.input, canvas=payload.canvas, **row._mapping)
+        return None if row is None else Claimed(job_id=job_id, **row._mapping)
 
     def renew(self, job_id: str, claim: int, *, now: datetime | None = None) -> bool:
         """Extend the lease; False when the run is no longer the job's: cancelled, or taken back."""

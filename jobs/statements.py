@@ -45,7 +45,6 @@ class JobStatements:
     submit_delayed: Executable
     payload: Executable
     claim: Executable
-    payload_of: Executable
     renew: Executable
     finish: Executable
     result: Executable
@@ -66,7 +65,6 @@ def build_statements(dialect: str, clock: ColumnElement[Any]) -> JobStatements:
         submit_delayed=_submit(dialect, clock, is_released=False),
         payload=insert(PAYLOADS),
         claim=_claim(clock, lease_until),
-        payload_of=select(PAYLOADS.c.input, PAYLOADS.c.canvas).where(PAYLOADS.c.job_id == _JOB_ID),
         renew=run.values(lease_until=lease_until).returning(JOBS.c.id),
         finish=_finish(run, clock),
         result=insert(RESULTS),
@@ -121,8 +119,16 @@ def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Execut
             JOBS.c.key_id,
             JOBS.c.attempts,
             JOBS.c.timeout_seconds,
+            _of_payload(PAYLOADS.c.input),
+            _of_payload(PAYLOADS.c.canvas),
         )
     )
+
+
+def _of_payload(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column of the job's payload, beside those of its row: one statement instead of two."""
+    of_job = select(column).where(PAYLOADS.c.job_id == JOBS.c.id)
+    return of_job.correlate(JOBS).scalar_subquery().label(column.key)
 
 
 def _finish(run: Any, clock: ColumnElement[Any]) -> Executable:

@@ -66,6 +66,12 @@ class Sender:
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, CallAdapter(pool_connections=1, pool_maxsize=pool_size))
+        # What all requests have in common, a user name and password of the address among them. Preparing
+        # each anew takes longer than sending it.
+        self._prepared = self._session.prepare_request(requests.Request("GET", self.base_url))
+        self._base = str(self._prepared.url).rstrip("/")
+        self._adapter = self._session.get_adapter(self.base_url)
+        self._verify = verify
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -89,15 +95,15 @@ class Sender:
         return self._send_once(request, call)
 
     def _send_once(self, request: Request, call: Call) -> requests.Response:
+        prepared = self._prepared.copy()
+        prepared.method = request.method
+        prepared.url = self._base + request.path
+        prepared.headers.update(request.headers)
+        prepared.body = request.data
+        if request.data is not None or request.method == "POST":
+            prepared.headers["Content-Length"] = str(len(request.data or b""))
         with _serving(call), translated(call):
-            return self._session.request(
-                request.method,
-                self.base_url + request.path,
-                data=request.data,
-                headers=request.headers,
-                stream=True,
-                allow_redirects=False,
-            )
+            return self._adapter.send(prepared, stream=True, verify=self._verify)
 
 
 @contextmanager
