@@ -3,7 +3,19 @@
 import click
 from flask import Flask
 
-from api import admin, docs_page, documentation, health, jobs, models, ollama_models, services
+from api import (
+    admin,
+    docs_page,
+    documentation,
+    health,
+    jobs,
+    model_administration,
+    models,
+    ollama_models,
+    ollama_routes,
+    openai_routes,
+    services,
+)
 from api.auth import init_auth
 from api.backlog import init_backlog
 from api.commands import init_commands
@@ -43,7 +55,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     with app.app_context():
         database = get_database()
     init_backlog(app, database, settings.max_pending)
-    for routes in (jobs, services, ollama_models, models, *admin.ROUTES, health, documentation, docs_page):
+    own = (jobs, services, ollama_models, models, *admin.ROUTES, health, documentation, docs_page)
+    for routes in (*own, ollama_routes, model_administration, openai_routes):
         app.register_api(routes.blueprint)
     if _is_serving():
         share_database(database, settings)

@@ -6,6 +6,10 @@ Errors as RFC 9457 problems: one table from error class to status, code and titl
     ├── Forbidden             the key may not do this
     ├── ForeignRequest        without keys, only this machine's own pages and programs are answered
     ├── BrokenJson            the body is not JSON
+    ├── WrongField            a field of a drop-in route's body has the wrong type
+    ├── UnknownWorker         no live worker has this name, or none was named and there are several
+    ├── NoWorker              no worker is alive
+    ├── OllamaNotReached      a worker's Ollama can't be reached from here
     └── MissingParameter      a query parameter is required
 
 The core's errors (`jobs.errors`), werkzeug's and the database's are in the table too.
@@ -26,8 +30,10 @@ from sqlalchemy import exc as database_errors
 from werkzeug import exceptions as http
 
 from api.configuration import current_settings
+from api.dialects import dialect_of
 from jobs import errors as core
 from jobs.requests import describe_problem
+from jobs.wire import Dialect, error_body
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +56,22 @@ class ForeignRequest(ApiError):
 
 class BrokenJson(ApiError):
     """The body is not valid JSON."""
+
+
+class WrongField(ApiError):
+    """A field of the body has another type than it must have."""
+
+
+class OllamaNotReached(ApiError):
+    """The worker's Ollama could not be asked."""
+
+
+class UnknownWorker(ApiError):
+    """No live worker has this name."""
+
+
+class NoWorker(ApiError):
+    """No worker is alive, so there is no Ollama to ask."""
 
 
 class MissingParameter(ApiError):
@@ -85,6 +107,7 @@ _NO_DATABASE = Kind(503, "database_unavailable", "The database can't be reached"
 
 ERRORS: dict[type[Exception], Kind] = {
     BrokenJson: Kind(400, "broken_json", "The body is not valid JSON"),
+    WrongField: Kind(400, "wrong_field", "A field has the wrong type"),
     MissingParameter: Kind(400, "missing_parameter", "A parameter is missing"),
     http.BadRequest: Kind(400, "bad_request", "The request can't be understood"),
     Unauthorized: Kind(401, "unauthorized", "A valid API key is required"),
@@ -94,6 +117,7 @@ ERRORS: dict[type[Exception], Kind] = {
     core.JobNotFound: Kind(404, "job_not_found", "No such job"),
     core.KeyNotFound: Kind(404, "key_not_found", "No such API key"),
     core.ModelNotInstalled: Kind(404, "model_not_found", "No Ollama has this model"),
+    UnknownWorker: Kind(404, "worker_not_found", "No such worker"),
     http.NotFound: Kind(404, "route_not_found", "No such route"),
     http.MethodNotAllowed: Kind(405, "method_not_allowed", "The route does not take this method"),
     core.NotCompleted: Kind(409, "not_completed", "The job is not completed yet"),
@@ -108,6 +132,8 @@ ERRORS: dict[type[Exception], Kind] = {
     core.NoModel: Kind(422, "no_model", "No model is known"),
     core.TooManyPending: Kind(429, "too_many_pending", "Too many of the key's jobs are pending", retry=True),
     core.TooManyRequests: Kind(429, "too_many_requests", "The key submits too fast", retry=True),
+    NoWorker: Kind(503, "no_worker", "No worker is alive", retry=True),
+    OllamaNotReached: Kind(502, "ollama_not_reached", "The worker's Ollama can't be reached"),
     core.QueueFull: Kind(503, "queue_full", "The queue is full", retry=True),
     database_errors.OperationalError: _NO_DATABASE,
     database_errors.InterfaceError: _NO_DATABASE,
@@ -130,6 +156,35 @@ def kind_of(error: Exception) -> Kind:
         code = re.sub(r"\W+", "_", error.name.lower())
         return Kind(error.code, code, error.name, retry=error.code == http.ServiceUnavailable.code)
     return next(ERRORS[parent] for parent in type(error).__mro__ if parent in ERRORS)
+
+
+def answer_error(error: Exception) -> Response:
+    """The answer to this error, in the words that the path's clients read."""
+    dialect = dialect_of(request.path)
+    return problem(error) if dialect is None else _in_dialect(error, dialect)
+
+
+def _in_dialect(error: Exception, dialect: Dialect) -> Response:
+    """As Ollama or OpenAI answers it; neither knows 422."""
+    kind = kind_of(error)
+    status = 400 if kind.status == http.UnprocessableEntity.code else kind.status
+    message = _detail(error, kind)
+    if isinstance(error, core.ModelNotInstalled):
+        message = f"model '{error.model}' not found"  # clients that pull a missing model look for it
+    elif isinstance(error, InvalidFields):
+        message = "; ".join(f"{name}: {text}" for name, texts in error.errors.items() for text in texts)
+    if dialect == "ollama" and isinstance(error, http.NotFound | http.MethodNotAllowed):
+        response = Response(f"{status} {(error.name or '').lower().replace('not found', 'page not found')}")
+        response.content_type = "text/plain"
+    else:
+        body = error_body(dialect, status, message, kind.code)
+        end, content_type = ("", "application/json; charset=utf-8")
+        if dialect == "openai":
+            end, content_type = ("\n", "application/json")
+        response = Response(json.dumps(body) + end, content_type=content_type)
+    response.status_code = status
+    response.headers.update(_headers(error, kind))
+    return response
 
 
 def problem(error: Exception) -> Response:
@@ -202,7 +257,7 @@ def handle(error: Exception) -> Response:
         name = type(error).__name__
         request_id = g.get("request_id")
         log.error("%s %r: %s, request %s\n%s", request.method, request.path, name, request_id, frames)
-    return problem(error)
+    return answer_error(error)
 
 
 def init_errors(app: Flask) -> None:

@@ -32,12 +32,18 @@ class PaddockRequest(Request):
                 f"Expected Content-Type: application/json, not {self.mimetype[:100]}. "
                 "With curl: -H 'Content-Type: application/json'."
             )
-        value = parse_json(self._read())
+        value = parse_json(self.read_body())
         if not isinstance(value, dict):
             raise InvalidFields({"body": ["expected a JSON object"]})
         return value
 
-    def _read(self) -> bytes:
+    def read_body(self) -> bytes:
+        """
+        The body as it came.
+
+        Raises:
+            RequestEntityTooLarge: above the limit.
+        """
         limit = current_settings().max_body_bytes
         too_large = RequestEntityTooLarge(f"A body may have {limit} bytes at most.")
         if (self.content_length or 0) > limit:

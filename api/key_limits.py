@@ -1,5 +1,7 @@
 """What the caller's key allows a request that submits a job."""
 
+from typing import TypeVar
+
 from flask import Response, after_this_request
 
 from api.database import get_database
@@ -10,9 +12,12 @@ from jobs.key_limits import KeyLimits
 from jobs.keys import Caller
 from jobs.queries import count_pending
 from jobs.requests import SubmitJob
+from jobs.wire import WireRequest
+
+Request = TypeVar("Request", SubmitJob, WireRequest)
 
 
-def within_limits(request: SubmitJob, asking: Caller) -> SubmitJob:
+def within_limits(request: Request, asking: Caller) -> Request:
     """
     The request as the key may make it; the response says in X-Priority what that is.
 

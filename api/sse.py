@@ -9,6 +9,7 @@ A job's events as `text/event-stream`.
 Ids are the stream's own; whoever comes back with the last one it saw gets what it missed.
 """
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from api.schemas import JobAnswer
 from api.subscription import MISSED, LiveEvent, Subscription
 from api.waiting import POLL_SECONDS
 from jobs.errors import JobNotFound
-from jobs.events import DONE, STATUS, STREAM_PREFIX, entry_order
+from jobs.events import DONE, STATUS, STREAM_PREFIX, TOKEN, entry_order
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,15 @@ def last_event_id(given: str | None) -> str:
     if not _ENTRY_ID.fullmatch(given) or max(entry_order(given)) >= 2**64:
         raise InvalidFields({"last_event_id": ["not the id of an event, such as 1700000000000-0"]})
     return given
+
+
+def token_data(data: str) -> str:
+    """A token's data without the lines for a relayed client; empty where nothing else is in it."""
+    if '"raw"' not in data:
+        return data
+    token = json.loads(data)
+    shown = {name: token[name] for name in ("text", "thinking") if token.get(name)}
+    return json.dumps({"text": "", **shown}) if shown else ""
 
 
 class JobStream:
@@ -162,6 +172,9 @@ class JobStream:
         if self._is_done or order <= self._order:
             return ""
         self._last, self._order = event.id, order
+        if event.type == TOKEN:
+            data = token_data(event.data)
+            return frame(TOKEN, data, event.id) if data else ""
         if event.type not in (STATUS, DONE):
             return frame(event.type, event.data, event.id)
         if event.type == STATUS and is_past:

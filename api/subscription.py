@@ -4,6 +4,7 @@ import queue
 from typing import Any, NamedTuple
 
 MAX_WAITING = 1000  # events that a reader may be behind
+MAX_WAITING_CHARS = 1_000_000  # and what they may hold
 
 
 class LiveEvent(NamedTuple):
@@ -15,6 +16,7 @@ class LiveEvent(NamedTuple):
 
 
 MISSED = LiveEvent("", "missed", "")
+GONE = LiveEvent("", "gone", "")
 
 
 class Subscription:
@@ -29,14 +31,17 @@ class Subscription:
         self._only = only
         self._events: Any = queue.SimpleQueue()
         self._missed = False
+        self._offered_chars = self._taken_chars = 0  # each is counted by one side alone
 
     def offer(self, event: LiveEvent) -> None:
         """Called by the connection's reader; never blocks."""
         if self._only is not None and event.type not in self._only:
             return
-        if self._events.qsize() >= MAX_WAITING:
+        is_behind = self._offered_chars - self._taken_chars > MAX_WAITING_CHARS
+        if is_behind or self._events.qsize() >= MAX_WAITING:
             self.miss()
         elif not self._missed:
+            self._offered_chars += len(event.data)
             self._events.put(event)
 
     def miss(self) -> None:
@@ -44,6 +49,10 @@ class Subscription:
         if not self._missed:
             self._missed = True
             self._events.put(MISSED)
+
+    def leave(self) -> None:
+        """The reader itself has gone: it finds GONE."""
+        self._events.put(GONE)
 
     def get(self, timeout_seconds: float) -> LiveEvent | None:
         """The next event, or MISSED; None after the time-out."""
@@ -56,4 +65,5 @@ class Subscription:
             return None
         if event is MISSED:
             self._missed = False
+        self._taken_chars += len(event.data)
         return event

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def local_stack(*, slots: int, simulator_options: tuple[str, ...] = ()) -> Iterator[LocalStack]:
+def local_stack(
+    *, slots: int, simulator_options: tuple[str, ...] = (), settings: Mapping[str, str] | None = None
+) -> Iterator[LocalStack]:
     """Start simulator and stack, wait until a worker lives, stop both afterwards."""
     with tempfile.TemporaryDirectory(prefix="pdk") as folder:
         port, ollama_port = free_port(), free_port()
@@ -59,6 +61,7 @@ def local_stack(*, slots: int, simulator_options: tuple[str, ...] = ()) -> Itera
             "PADDOCK_CONCURRENCY": str(slots),
             "PORT": str(port),
             "FLOWER_PORT": str(free_port()),
+            **(settings or {}),
         }
         stack = [sys.executable, "-m", "stack"]
         try:

@@ -5,6 +5,10 @@ What happens to a job, as it happens, over Redis Streams.
     paddock:live:<job id>     channel; "<entry id> <type> <data>" of each entry as it is added
     paddock:cancelled         channel; the id of a job whose run must stop
 
+A token has `text` and perhaps `thinking`; of a job whose client is relayed the lines of its route,
+also the lines as `raw`, and `at`, the number of characters of all lines before. The last ones
+come with `done`, and in their place, when the job failed, what its client is to get as `error`.
+
 The stream is for whoever comes late or comes back, the channel for whoever is
 there: one connection can serve all readers of a process. Nothing depends on
 either being complete: the row says how a job ended.

@@ -1,6 +1,6 @@
 """What may be submitted. REST, `.delay()` and the OpenAPI document are made from these models."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -55,6 +55,31 @@ ModelName = Annotated[str, AfterValidator(_check_model)]
 Seconds = Annotated[float, Field(gt=0, le=YEAR_SECONDS, allow_inf_nan=False, strict=True)]
 Label = Annotated[str, Field(max_length=1000)]
 Metadata = Annotated[dict[Annotated[str, Field(max_length=100)], Label], Field(max_length=50)]
+
+
+class JobRequest(Protocol):
+    """What may become a job: `SubmitJob`, or a request in another API's words."""
+
+    @property
+    def resolved_kind(self) -> Kind: ...
+
+    @property
+    def model(self) -> str | None: ...
+
+    @property
+    def priority(self) -> int: ...
+
+    @property
+    def metadata(self) -> dict[str, str]: ...
+
+    @property
+    def deadline_seconds(self) -> float | None: ...
+
+    @property
+    def timeout_seconds(self) -> float | None: ...
+
+    def generation_input(self) -> dict[str, Any]:
+        """What is kept of the request for the model, as JSON."""
 
 
 class Message(BaseModel):

@@ -22,7 +22,7 @@ from jobs.group_commit import GroupCommit
 from jobs.instants import later
 from jobs.models import Job, JobResult
 from jobs.records import Claimed, Failure, Outcome, Policy, Publication, Submitted
-from jobs.requests import SubmitJob
+from jobs.requests import JobRequest
 from jobs.scheduling import backoff_seconds
 from jobs.statements import build_statements
 from jobs.states import Status, sources_of
@@ -47,7 +47,7 @@ class JobService:
 
     def submit(
         self,
-        request: SubmitJob,
+        request: JobRequest,
         *,
         model: str,
         key_id: str,

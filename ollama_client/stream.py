@@ -50,6 +50,8 @@ class OllamaStream:
 
     Attributes:
         final: The last chunk, with the counts and durations (nanoseconds); None until then.
+        line: The last chunk as it came, without its line end.
+        is_one_object: The answer is one JSON object.
 
     Raises:
         StreamError: Ollama reported an error after it had begun.
@@ -59,8 +61,9 @@ class OllamaStream:
 
     def __init__(self, answer: Answer) -> None:
         self.final: Chunk | None = None
+        self.line = b""
         self._answer = answer
-        self._one_object = answer.content_type == "application/json"
+        self.is_one_object = answer.content_type == "application/json"
         self._lines: list[bytes] = []  # last first
         self._splitter = LineSplitter()
         self._text: list[str] = []
@@ -101,8 +104,9 @@ class OllamaStream:
         self._answer.close()
 
     def _parsed_line(self) -> Chunk:
-        if self._one_object:
-            return parsed_object(self._answer.read_all())
+        if self.is_one_object:
+            self.line = self._answer.read_all()
+            return parsed_object(self.line)
         if self._begun:
             # Only our waiting counts, not what the reader did since the last line.
             self._answer.continued()
@@ -114,15 +118,16 @@ class OllamaStream:
                 self._lines = lines[::-1]
             elif not data:
                 raise GenerationAborted(text=self.text, status=200)
-        return parsed_object(self._lines.pop())
+        self.line = self._lines.pop()
+        return parsed_object(self.line)
 
     def _take(self, chunk: Chunk) -> Chunk:
         if "error" in chunk:
             raise StreamError(error_text(chunk) or "", status=200, body=chunk)
         self._text.append(text_of(chunk))
-        if self._one_object:
+        if self.is_one_object:
             check_done(chunk)
-        if self._one_object or chunk.get("done"):
+        if self.is_one_object or chunk.get("done"):
             self.final = chunk
             self._ended = True
             self._answer.drain()

@@ -10,6 +10,7 @@ from ollama_client.answer import Answer
 from ollama_client.call import Call
 from ollama_client.cancellation import Cancellation
 from ollama_client.limits import Clock, Limits, Timer
+from ollama_client.openai_stream import OpenAIStream
 from ollama_client.sending import Request, Sender, json_request
 from ollama_client.stream import OllamaStream, check_done, parsed_object
 
@@ -76,6 +77,24 @@ class OllamaTransport:
         return OllamaStream(
             self._open(json_request("POST", path, {**body, "stream": True}, headers), limits, cancellation)
         )
+
+    def stream_openai(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        limits: Limits | None = None,
+        cancellation: Cancellation | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> OpenAIStream:
+        """
+        The same for a generation of the /v1 routes, with its counts at the end.
+
+        Raises:
+            OllamaError: Here for what fails before the first token, from the stream later.
+        """
+        sent = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        return OpenAIStream(self._open(json_request("POST", path, sent, headers), limits, cancellation))
 
     def request(
         self,

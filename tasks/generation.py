@@ -51,7 +51,8 @@ def ask(
         final = transport.request(
             "POST", path, body, limits=limits, cancellation=cancellation, headers=headers
         )
-        return make_outcome("embed", final, final["embeddings"], time.monotonic() - started)
+        embeddings = final["embeddings"]
+        return make_outcome(final, without_data("embed", final), embeddings, time.monotonic() - started)
     answer = Answer(question.kind)
     with transport.stream(path, body, limits=limits, cancellation=cancellation, headers=headers) as stream:
         for chunk in stream:
@@ -59,7 +60,8 @@ def ask(
             if text or thinking:
                 on_piece(text, thinking)
         whole = answer.complete(stream.final or {})
-    return make_outcome(question.kind, whole, answer.data(), time.monotonic() - started)
+    result = without_data(question.kind, whole)
+    return make_outcome(whole, result, answer.data(), time.monotonic() - started)
 
 
 class Answer:
@@ -87,13 +89,17 @@ class Answer:
                     self._message[name] = [*self._message.get(name, []), *part[name]]
         return text, thinking
 
+    def text(self) -> str:
+        """What has been written so far."""
+        return "".join(self._text)
+
     def data(self) -> Any:
         """The text so far, or the message so far."""
-        text = "".join(self._text)
         if self._kind != "chat":
-            return text
+            return self.text()
         thinking = "".join(self._thinking)
-        return {**self._message, "content": text, **({"thinking": thinking} if thinking else {})}
+        said = {"content": self.text(), **({"thinking": thinking} if thinking else {})}
+        return {"role": self._message["role"], **said, **self._message}
 
     def complete(self, final: Mapping[str, Any]) -> dict[str, Any]:
         """Ollama's last object with what the pieces before it held, as without streaming."""
@@ -105,22 +111,27 @@ class Answer:
         return whole
 
 
-def make_outcome(kind: str, final: Mapping[str, Any], data: Any, processing_seconds: float) -> Outcome:
+def make_outcome(
+    figures: Mapping[str, Any], result: Mapping[str, Any], data: Any, processing_seconds: float
+) -> Outcome:
     """
     What is stored of a finished generation.
+
+    Args:
+        figures: Ollama's counts and durations, as its final object has them.
 
     Source:
         Ollama docs/api.md: durations are nanoseconds; eval_count / eval_duration * 10^9 is tokens/s.
     """
-    output_tokens, eval_duration_ns = final.get("eval_count"), final.get("eval_duration")
+    output_tokens, eval_duration_ns = figures.get("eval_count"), figures.get("eval_duration")
     speed = output_tokens / eval_duration_ns * NANOSECONDS if output_tokens and eval_duration_ns else None
-    load_duration_ns = final.get("load_duration")
+    load_duration_ns = figures.get("load_duration")
     return Outcome(
-        result=without_data(kind, final),
+        result=result,
         result_data=data,
         processing_seconds=processing_seconds,
         load_seconds=load_duration_ns / NANOSECONDS if load_duration_ns is not None else None,
-        prompt_tokens=final.get("prompt_eval_count"),
+        prompt_tokens=figures.get("prompt_eval_count"),
         output_tokens=output_tokens,
         tokens_per_second=speed,
     )

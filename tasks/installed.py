@@ -1,6 +1,7 @@
 """What an Ollama has installed and loaded, under normalised names."""
 
 from jobs.errors import InvalidRequest
+from jobs.inventories import Inventory
 from jobs.model_names import normalise_model
 from jobs.workers import InstalledModel
 from ollama_client.errors import ModelNotFound
@@ -16,9 +17,30 @@ def read_models(transport: OllamaTransport) -> list[InstalledModel]:
     Raises:
         OllamaError: it could not be asked.
     """
-    loaded = {_normalised(str(model["name"])) for model in transport.ps()}
+    return models_in(transport, take_inventory(transport))
+
+
+def take_inventory(transport: OllamaTransport) -> Inventory:
+    """
+    What one Ollama lists.
+
+    Raises:
+        OllamaError: it could not be asked.
+    """
+    loaded = transport.ps()
+    return Inventory(transport.tags(), loaded)
+
+
+def models_in(transport: OllamaTransport, inventory: Inventory) -> list[InstalledModel]:
+    """
+    The models that it lists, and what they can do.
+
+    Raises:
+        OllamaError: it could not be asked.
+    """
+    loaded = {_normalised(str(model["name"])) for model in inventory.loaded}
     found = []
-    for model in transport.tags():
+    for model in inventory.tags:
         name = _normalised(str(model["name"]))
         if name is not None:
             completes = _can_complete(transport, str(model["name"]), str(model.get("digest", "")))

@@ -17,7 +17,7 @@ from jobs.errors import InvalidRequest, JobFailed
 from jobs.instants import utc_now
 from jobs.keys import LOCAL_KEY_ID
 from jobs.records import Submitted
-from jobs.requests import SubmitJob, validate_submit
+from jobs.requests import JobRequest, SubmitJob, validate_submit
 from tasks import canvas
 from tasks.publishing import publish
 from tasks.resources import get_resources
@@ -100,7 +100,7 @@ class JobTask(Task):
 
     def submit(
         self,
-        request: SubmitJob,
+        request: JobRequest,
         *,
         key_id: str,
         job_id: str | None = None,

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -19,7 +19,15 @@ from jobs.states import Status
 
 BATCH_SECONDS = 0.03
 _PAUSE_SECONDS = 1.0
+_TEXTS = {"text", "thinking", "raw"}
 log = logging.getLogger(__name__)
+
+
+class Lines(NamedTuple):
+    """Lines to relay, and how many characters of lines came before: a reader notices what is missing."""
+
+    raw: str
+    at: int
 
 
 class EventStream(threading.Thread):
@@ -40,14 +48,29 @@ class EventStream(threading.Thread):
         """A new run begins: readers discard the text so far."""
         self._add(job_id, RESTART, {})
 
-    def token(self, job_id: str, text: str, thinking: str, *, is_first: bool) -> None:
-        """A piece of the answer; neighbours are put together."""
-        self._add(job_id, TOKEN, {"text": text, **({"thinking": thinking} if thinking else {})})
+    def token(
+        self, job_id: str, text: str, thinking: str, *, is_first: bool, lines: Lines | None = None
+    ) -> None:
+        """
+        A piece of the answer; neighbours are put together.
+
+        Args:
+            is_first: Send it at once.
+            lines: The same in its route's words, for a client that is relayed them.
+        """
+        thought = {"thinking": thinking} if thinking else {}
+        self._add(job_id, TOKEN, {"text": text, **thought, **(lines._asdict() if lines else {})})
         if is_first:
             self.flush()
 
-    def done(self, job_id: str, status: Status) -> None:
-        self._add(job_id, DONE, {"status": status})
+    def done(self, job_id: str, status: Status, **more: Any) -> None:
+        """
+        The job's end.
+
+        Args:
+            more: What a relayed client is still to be sent.
+        """
+        self._add(job_id, DONE, {"status": status, **more})
         self.flush()
 
     def flush(self) -> None:
@@ -69,8 +92,8 @@ class EventStream(threading.Thread):
         with self._changed:
             if event == TOKEN and self._pending and self._pending[-1][:2] == (job_id, TOKEN):
                 last = self._pending[-1][2]
-                for name, text in data.items():
-                    last[name] = last.get(name, "") + text
+                for name in _TEXTS & data.keys():
+                    last[name] = last.get(name, "") + data[name]
                 return
             self._pending.append((job_id, event, data))
             self._changed.notify()

@@ -22,6 +22,7 @@ from worker.drain import listen_for_drain
 from worker.intake import take_in
 from worker.lease import Run
 from worker.persistence import persist
+from worker.relay import Relay, make_relay
 
 OUTAGE_WAIT_SECONDS = 5.0
 OUTAGE_POLL_SECONDS = 0.5
@@ -49,20 +50,21 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
     canvas.restore(task.request, claimed.canvas)
     with child.lease.hold(claimed) as run:
         child.events.status(job_id, Status.PROCESSING)
+        if claimed.claim > 1:
+            child.events.restart(job_id)
+        relay = make_relay(child, claimed)
         try:
-            outcome = _generate(child, run)
+            outcome = _generate(child, run) if relay is None else relay.generate(run)
         except OllamaError as error:
-            _after_error(child, run, error)
+            _after_error(child, run, error, relay)
         except Exception as error:
             log.exception("job %s: the worker failed", job_id)
             _fail(child, claimed, Failure("internal_error", f"The worker failed: {type(error).__name__}."))
-        return _finish(child, claimed, outcome)
+        return _finish(child, claimed, outcome, relay)
 
 
 def _generate(child: Child, run: Run) -> Outcome:
     claimed = run.claimed
-    if claimed.claim > 1:
-        child.events.restart(claimed.job_id)
     is_first = True
 
     def on_piece(text: str, thinking: str) -> None:
@@ -79,11 +81,11 @@ def _generate(child: Child, run: Run) -> Outcome:
     )
 
 
-def _finish(child: Child, claimed: Claimed, outcome: Outcome) -> TaskResult:
+def _finish(child: Child, claimed: Claimed, outcome: Outcome, relay: Relay | None) -> TaskResult:
     finished = persist(lambda: child.resources.service.finish(claimed.job_id, claimed.claim, outcome))
     if not finished:
         raise Ignore  # cancelled or taken back meanwhile: this answer is void
-    child.events.done(claimed.job_id, Status.COMPLETED)
+    child.events.done(claimed.job_id, Status.COMPLETED, **(relay.end() if relay else {}))
     return make_result(
         job_id=claimed.job_id,
         kind=claimed.kind,
@@ -93,29 +95,36 @@ def _finish(child: Child, claimed: Claimed, outcome: Outcome) -> TaskResult:
     )
 
 
-def _after_error(child: Child, run: Run, error: OllamaError) -> None:
+def _after_error(child: Child, run: Run, error: OllamaError, relay: Relay | None) -> None:
     """Decide what a generation that did not finish means for its job; always raises."""
     if run.lost:
         raise Ignore  # the row says why: cancelled, or somebody else's by now
-    if isinstance(error, Aborted):  # drained
+    is_last = relay is not None and relay.cannot_begin_again
+    if isinstance(error, Aborted) and not is_last:  # drained
         _hand_back(child, run.claimed)
         raise Ignore
-    if error.is_outage:
+    if error.is_outage and not is_last:
         _hand_back(child, run.claimed)
         log.warning("job %s: %s; waiting for Ollama", run.claimed.job_id, error.code)
         _wait_for_ollama(child)
         raise Ignore
     text = error.text if isinstance(error, GenerationAborted) else None
     message = f"{str(error).rstrip('.')}. {error.remedy}"
-    _fail(child, run.claimed, Failure(error.code, message, error.is_retryable, text))
+    failure = Failure(error.code, message, error.is_retryable and not is_last, text)
+    _fail(child, run.claimed, failure, **(relay.error(error) if relay else {}))
 
 
-def _fail(child: Child, claimed: Claimed, failure: Failure) -> None:
-    """Count the attempt; always raises."""
+def _fail(child: Child, claimed: Claimed, failure: Failure, **told: Any) -> None:
+    """
+    Count the attempt; always raises.
+
+    Args:
+        told: What a relayed client gets, should the job have failed for good.
+    """
     service = child.resources.service
     status = persist(lambda: service.fail_attempt(claimed, failure, worker=child.worker))
     if status is Status.FAILED:
-        child.events.done(claimed.job_id, status)
+        child.events.done(claimed.job_id, status, **told)
         raise JobFailed(f"{failure.code}: {failure.message}") from None
     if status is Status.PENDING:
         child.events.status(claimed.job_id, status)

@@ -8,7 +8,13 @@ from api.errors import Forbidden
 _TAG = Tag(name="Admin", description="For admin keys.")
 
 
-def _require_admin() -> None:
+def require_admin() -> None:
+    """
+    To be asked before a view.
+
+    Raises:
+        Forbidden: the caller is none.
+    """
     if not caller().is_admin:
         raise Forbidden("This route needs an admin's key.")
 
@@ -21,5 +27,5 @@ def admin_blueprint(name: str, path: str) -> APIBlueprint:
         path: What follows `/api/admin`, without a slash at its end.
     """
     made = APIBlueprint(f"admin_{name}", __name__, url_prefix=f"/api/admin/{path}", abp_tags=[_TAG])
-    made.before_request(_require_admin)
+    made.before_request(require_admin)
     return made

@@ -4,7 +4,14 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from ollama_client.simulator import control, embed_routes, generate_routes, info_routes, openai_routes
+from ollama_client.simulator import (
+    administration_routes,
+    control,
+    embed_routes,
+    generate_routes,
+    info_routes,
+    openai_routes,
+)
 from ollama_client.simulator.browsers import admit
 from ollama_client.simulator.simulator import SIMULATOR, Simulator
 
@@ -28,6 +35,14 @@ def create_app(simulator: Simulator) -> web.Application:
     app.router.add_post("/api/chat", generate_routes.chat)
     app.router.add_post("/api/embed", embed_routes.embed)
     app.router.add_post("/api/embeddings", embed_routes.embeddings)
+    app[administration_routes.BLOBS] = set()
+    app.router.add_post("/api/pull", administration_routes.pull)
+    app.router.add_post("/api/push", administration_routes.push)
+    app.router.add_post("/api/create", administration_routes.create)
+    app.router.add_post("/api/copy", administration_routes.copy)
+    app.router.add_delete("/api/delete", administration_routes.delete)
+    app.router.add_head("/api/blobs/{digest}", administration_routes.has_blob)
+    app.router.add_post("/api/blobs/{digest}", administration_routes.add_blob)
     app.router.add_post("/v1/chat/completions", openai_routes.chat_completions)
     app.router.add_post("/v1/completions", openai_routes.completions)
     app.router.add_post("/v1/embeddings", openai_routes.embeddings)

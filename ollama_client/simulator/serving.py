@@ -118,6 +118,7 @@ async def _stream(request: web.Request, result: Result, reply: Reply, served: Se
                 if not response.prepared:
                     await response.prepare(request)
                 await response.write(reply.lines(result, batch))
+        result.is_done = True
         end = (reply.calls(result) if result.tool_calls else b"") + reply.done(result)
     except Broken as broken:
         served.is_over("error")

@@ -113,7 +113,8 @@ def extend(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    options = ("--models", MODEL, "--parallel", "8", "--tokens", str(TOKENS), "--tokens-per-second", "50")
+    models = f"{MODEL},all-minilm"
+    options = ("--models", models, "--parallel", "8", "--tokens", str(TOKENS), "--tokens-per-second", "50")
     clone = Clone(tmp_path_factory.mktemp("clone"))
     extend(clone.folder)
     (clone.folder / ".curlrc").write_text("fail-with-body\n", encoding="utf-8")

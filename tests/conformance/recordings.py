@@ -45,8 +45,8 @@ def recorded_answer(recording: dict[str, Any]) -> Answer:
     return Answer(response["status"], headers, body)
 
 
-def replay(recording: dict[str, Any], port: int) -> Answer:
-    """The answer of the server at a port to the recorded request."""
+def replay(recording: dict[str, Any], port: int, extra: dict[str, str] | None = None) -> Answer:
+    """The answer of the server at a port to the recorded request, with some headers more."""
     request = recording["request"]
     body = request.get("body_raw")
     if "body" in request:
@@ -55,7 +55,10 @@ def replay(recording: dict[str, Any], port: int) -> Answer:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request(
-            request["method"], request["path"], body and body.encode(), dict(request["headers"])
+            request["method"],
+            request["path"],
+            body and body.encode(),
+            {**dict(request["headers"]), **(extra or {})},
         )
         response = connection.getresponse()
         try:
@@ -89,6 +92,13 @@ def shape(value: Any) -> Any:
         shapes = [shape(item) for item in value]
         return ["list", *[s for n, s in enumerate(shapes) if s not in shapes[:n]]]
     return type(value).__name__
+
+
+def in_any_order(shaped: Any) -> Any:
+    """A shape whose keys' order does not count."""
+    if isinstance(shaped, list) and shaped and isinstance(shaped[0], tuple):
+        return sorted((key, in_any_order(value)) for key, value in shaped)
+    return [in_any_order(item) for item in shaped] if isinstance(shaped, list) else shaped
 
 
 def headers(answer: Answer) -> dict[str, str]:

@@ -39,7 +39,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def _plain(path: str) -> str:
-    return re.sub(r"<(\w+)>", r"{\1}", path).rstrip("/") or "/"
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path).rstrip("/") or "/"
 
 
 def described() -> dict[str, str]:

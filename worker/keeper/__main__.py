@@ -11,6 +11,7 @@ from collections.abc import Callable
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.inventories import withdraw_inventory
 from jobs.workers import withdraw_worker
 from settings import get_settings
 from tasks import app
@@ -108,6 +109,7 @@ def main(worker: str, parent: int) -> None:
     try:
         housekeeping.give_up()
         withdraw_worker(keeper.redis, worker)
+        withdraw_inventory(keeper.redis, worker)
     except redis.RedisError:
         log.info("Redis is gone already")
 

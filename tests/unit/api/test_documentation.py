@@ -16,7 +16,7 @@ from tests.unit.api.conftest import Api
 PROBLEM = "application/problem+json"
 MODEL = InstalledModel("llama3.1:8b", 1, is_loaded=True)
 # Both can only happen at a path or with a method that the document doesn't have.
-OUTSIDE = {"route_not_found", "method_not_allowed"}
+OUTSIDE = {"route_not_found", "method_not_allowed", "ollama_not_reached"}
 
 
 @pytest.fixture

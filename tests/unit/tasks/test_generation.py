@@ -53,7 +53,7 @@ def test_the_figures_of_an_answer() -> None:
 )
 def test_what_ollama_does_not_say_is_not_known(final: dict[str, Any]) -> None:
     """No speed, rather than a wrong one or a division by zero."""
-    outcome = make_outcome("generate", final, "", 1.0)
+    outcome = make_outcome(final, final, "", 1.0)
     assert (outcome.tokens_per_second, outcome.load_seconds) == (None, None)
 
 

@@ -1,0 +1,81 @@
+"""Installing and removing models: Ollama's own routes, for admins, passed on to one worker's Ollama."""
+
+import re
+
+from flask import Response, request
+from flask_openapi import APIBlueprint
+
+from api.admin.blueprints import require_admin
+from api.answers import dump
+from api.errors import WrongField
+from api.schemas import Parameters
+from api.upstream import pass_on, worker_named
+from api.wire_requests import read_object
+from jobs.workers import WorkerReport
+
+WORKER_HEADER = "X-Paddock-Worker"
+_DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
+blueprint = APIBlueprint("model_administration", __name__, url_prefix="/api", doc_ui=False)
+blueprint.before_request(require_admin)
+
+
+class BlobPath(Parameters):
+    digest: str
+
+
+@blueprint.post("/pull")
+def pull() -> Response:
+    """Install a model; the answer is its progress."""
+    return _pass_on()
+
+
+@blueprint.post("/push")
+def push() -> Response:
+    """Publish a model; the answer is its progress."""
+    return _pass_on()
+
+
+@blueprint.post("/create")
+def create() -> Response:
+    """Make a model from another one or from files."""
+    return _pass_on()
+
+
+@blueprint.post("/copy")
+def copy() -> Response:
+    """Give a model another name."""
+    return _pass_on()
+
+
+@blueprint.delete("/delete")
+def delete() -> Response:
+    """Remove a model."""
+    return _pass_on()
+
+
+@blueprint.route("/blobs/<digest>", methods=["HEAD"])
+def has_blob(path: BlobPath) -> Response:
+    """Whether a file is there already."""
+    _check_digest(path.digest)
+    return pass_on(_worker_named(), b"")
+
+
+@blueprint.post("/blobs/<digest>")
+def add_blob(path: BlobPath) -> Response:
+    """Upload a file for `create`, of any size."""
+    _check_digest(path.digest)
+    request.max_content_length = None
+    return pass_on(_worker_named(), request.stream)
+
+
+def _pass_on() -> Response:
+    return pass_on(_worker_named(), dump(read_object("api.Request")).encode())
+
+
+def _check_digest(digest: str) -> None:
+    if not _DIGEST.fullmatch(digest):
+        raise WrongField("invalid digest format")
+
+
+def _worker_named() -> WorkerReport:
+    return worker_named(request.headers.get(WORKER_HEADER) or request.args.get("worker"))
