@@ -10,6 +10,7 @@ from api.list_query import ListQuery
 from api.rendering import render_job
 from api.schemas import JobAnswer
 from jobs.errors import JobNotFound
+from jobs.history import Moment, read_history
 from jobs.keys import Caller
 from jobs.listing import JobFilter, list_jobs
 from jobs.models import ID_LENGTH, Job
@@ -40,6 +41,18 @@ def view_new_job(job: Job) -> JobView:
     """A job that the caller has submitted just now; read no more of it than its place."""
     with get_database().reading() as session:
         return JobView(job=job, attempts=[], queue_position=queue_position(session, job))
+
+
+def read_own_history(job_id: str) -> tuple[Job, list[Moment]]:
+    """
+    A job of the caller's, and what has happened to it.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    with get_database().reading() as session:
+        job = _find(session, job_id, caller())
+        return job, read_history(session, job)
 
 
 def check_own_job(job_id: str) -> None:

@@ -122,6 +122,7 @@ ERRORS: dict[type[Exception], Kind] = {
     http.MethodNotAllowed: Kind(405, "method_not_allowed", "The route does not take this method"),
     core.NotCompleted: Kind(409, "not_completed", "The job is not completed yet"),
     core.AlreadyComplete: Kind(409, "already_complete", "The job is complete"),
+    core.NotPending: Kind(409, "not_pending", "The job does not wait any more"),
     core.StillActive: Kind(409, "still_active", "The job has not ended"),
     core.JobFailed: Kind(409, "job_failed", "The job failed"),
     JobCancelled: Kind(409, "job_cancelled", "The job was cancelled"),

@@ -112,6 +112,24 @@ EXAMPLES: dict[str, Any] = {
         "result": {"model": MODEL, "done": True, "done_reason": "stop", "eval_count": 62},
     },
     "JobList": {"jobs": [_COMPLETED, _FAILED], "next_cursor": None},
+    "History": {
+        "job_id": JOB_ID,
+        "status": "completed",
+        "events": [
+            {"at": at, "event": event, "after_seconds": seconds, "detail": detail}
+            for at, event, seconds, detail in (
+                (CREATED, "submitted", 0.0, {}),
+                (CREATED, "released", 0.0, {}),
+                (CREATED, "published", 0.0, {"publication": 1}),
+                (STARTED, "claimed", 1.0, {"worker": "worker-1@gpu", "claim": 1}),
+                (COMPLETED, "completed", 3.0, {}),
+            )
+        ],
+        "spans": [
+            {"name": "waiting", "began_at": CREATED, "ended_at": STARTED},
+            {"name": "running", "began_at": STARTED, "ended_at": COMPLETED},
+        ],
+    },
     "SubmittedJob": {"job_id": JOB_ID},
     "JobState": {"state": "done", "data": TEXT},
     "ModelList": {

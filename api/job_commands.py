@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy.orm import Session
 
 from api.command_errors import told_in_one_line
 from api.configuration import current_settings
@@ -14,20 +15,23 @@ from api.database import get_database
 from api.late import get_resources, task_of
 from api.rendering import render_job, render_whole
 from api.schemas import JobAnswer
+from api.timeline import draw_timeline
 from jobs.errors import JobNotFound
+from jobs.history import read_history
 from jobs.housekeeping import purge_completed
 from jobs.keys import LOCAL_KEY_ID, KeyService
 from jobs.listing import JobFilter, list_jobs
 from jobs.model_names import normalise_model
+from jobs.models import Job
 from jobs.queries import JobView, find_job, view_job
-from jobs.requests import validate_submit
+from jobs.requests import parse_priority, validate_submit
 from jobs.results import text_of
 from jobs.states import Status
 from var_files import ADMIN_KEY_FILE
 
 DAY_SECONDS = 24 * 3600.0
 
-jobs = AppGroup("jobs", help="Jobs: submit, show, list, watch, cancel, retry, purge.")
+jobs = AppGroup("jobs", help="Jobs: submit, show, history, list, watch, priority, cancel, retry, purge.")
 
 
 @jobs.command()
@@ -54,6 +58,17 @@ def show(job_id: str) -> None:
     """The whole job as JSON, as the API answers it."""
     with told_in_one_line():
         click.echo(json.dumps(render_whole(_view(job_id, whole=True)).model_dump(mode="json"), indent=2))
+
+
+@jobs.command()
+@click.argument("job_id")
+def history(job_id: str) -> None:
+    """What has happened to a job, drawn to scale and told."""
+    with told_in_one_line(), get_database().reading() as session:
+        job = _find(session, job_id)
+        click.echo(f"{job.id}  {job.task}  {job.model}  {job.status}")
+        for line in draw_timeline(read_history(session, job), datetime.now(UTC)):
+            click.echo(line)
 
 
 @jobs.command("list")
@@ -87,6 +102,22 @@ def watch(job_id: str) -> None:
     """Follow a job to its end and print its answer; exit status 1 when it did not complete."""
     with told_in_one_line():
         _follow(job_id)
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.argument("level")
+def priority(job_id: str, level: str) -> None:
+    """Give a pending job another priority: 0 (most urgent) to 9, or a name."""
+    from tasks.moving import move_job
+
+    with told_in_one_line():
+        try:
+            number = parse_priority(int(level) if level.isdecimal() else level)
+        except ValueError as error:
+            raise click.ClickException(f"priority: {error}") from None
+        move_job(job_id, number)
+    click.echo(f"{job_id} has priority {number}")
 
 
 @jobs.command()
@@ -145,10 +176,14 @@ def _owner() -> str:
 
 def _view(job_id: str, *, whole: bool = False) -> JobView:
     with get_database().reading() as session:
-        job = find_job(session, job_id) if job_id.isprintable() else None
-        if job is None:
-            raise JobNotFound(f"There is no job {job_id}.")
-        return view_job(session, job, whole=whole)
+        return view_job(session, _find(session, job_id), whole=whole)
+
+
+def _find(session: Session, job_id: str) -> Job:
+    job = find_job(session, job_id) if job_id.isprintable() else None
+    if job is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    return job
 
 
 def _follow(job_id: str) -> None:

@@ -1,19 +1,19 @@
-"""The Job API: submit, look, wait, listen, cancel, retry."""
+"""The Job API: submit, look, wait, listen, move, cancel, retry."""
 
 from flask import Response, request
 from flask_openapi import APIBlueprint, Tag
 
-from api.access import job_reader, list_own_jobs, status_reader, view_own_job
+from api.access import job_reader, list_own_jobs, read_own_history, status_reader, view_own_job
 from api.documentation import answers
 from api.late import get_resources
 from api.list_query import ListQuery
 from api.live import live_events
 from api.preferences import wait_as_preferred
-from api.rendering import render_job, render_whole, respond, respond_job
+from api.rendering import render_history, render_job, render_whole, respond, respond_job
 from api.results import require_completed
-from api.schemas import EventsQuery, JobAnswer, JobList, JobPath, WaitQuery, WholeJob
+from api.schemas import EventsQuery, HistoryAnswer, JobAnswer, JobList, JobPath, MoveJob, WaitQuery, WholeJob
 from api.sse import JobStream, last_event_id
-from api.submitting import cancel_own_job, respond_submitted, retry_own_job, submit_job
+from api.submitting import cancel_own_job, move_own_job, respond_submitted, retry_own_job, submit_job
 from api.waiting import wait_until_complete
 from jobs.requests import SubmitJob
 from jobs.states import Status
@@ -61,6 +61,19 @@ def result(path: JobPath) -> Response:
     view = view_own_job(path.job_id, whole=True)
     require_completed(view)
     return respond(render_whole(view, request.script_root))
+
+
+@blueprint.patch("/<job_id>/", responses=answers({200: JobAnswer}, 400, 404, 409, 413, 415, 422))
+def move(path: JobPath, body: MoveJob) -> Response:
+    """Give a pending job another priority, as if it had been submitted with it."""
+    move_own_job(path.job_id, body.priority)
+    return respond_job(view_own_job(path.job_id), request.script_root)
+
+
+@blueprint.get("/<job_id>/history/", responses=answers({200: HistoryAnswer}, 404))
+def history(path: JobPath) -> Response:
+    """What has happened to a job, the earliest first."""
+    return respond(render_history(*read_own_history(path.job_id)))
 
 
 @blueprint.post("/<job_id>/cancel/", responses=answers({202: JobAnswer}, 404, 409))

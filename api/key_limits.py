@@ -32,9 +32,14 @@ def within_limits(request: Request, asking: Caller) -> Request:
     if limits.max_pending is not None:
         _check_pending(asking.key_id, limits.max_pending)
     asked = request.priority if "priority" in request.model_fields_set else None
-    priority = limits.priority_of(asked)
+    return request.model_copy(update={"model": model, "priority": allowed_priority(asked, asking)})
+
+
+def allowed_priority(asked: int | None, asking: Caller) -> int:
+    """What the key gets of the priority that it asks for; the response says so in X-Priority."""
+    priority = asking.limits.priority_of(asked)
     _tell_priority(priority)
-    return request.model_copy(update={"model": model, "priority": priority})
+    return priority
 
 
 def _allowed_model(name: str | None, limits: KeyLimits) -> str | None:

@@ -8,7 +8,17 @@ from flask import Response
 from pydantic import BaseModel
 
 from api.errors import retry_after
-from api.schemas import AttemptAnswer, JobAnswer, JobError, JobUrls, WholeJob
+from api.schemas import (
+    AttemptAnswer,
+    HistoryAnswer,
+    JobAnswer,
+    JobError,
+    JobUrls,
+    MomentAnswer,
+    SpanAnswer,
+    WholeJob,
+)
+from jobs.history import Moment, spans
 from jobs.models import Attempt, Job
 from jobs.queries import JobView, queue_seconds
 from jobs.states import Status
@@ -32,6 +42,26 @@ def render_job(view: JobView, root: str = "") -> JobAnswer:
 
 def render_whole(view: JobView, root: str = "") -> WholeJob:
     return WholeJob(**_fields(view, root), input=view.input, result=view.result)
+
+
+def render_history(job: Job, moments: list[Moment]) -> HistoryAnswer:
+    return HistoryAnswer(
+        job_id=job.id,
+        status=Status(job.status),
+        events=[
+            MomentAnswer(
+                at=moment.at,
+                event=moment.event,
+                after_seconds=max(0.0, (moment.at - job.created_at).total_seconds()),
+                detail=moment.detail,
+            )
+            for moment in moments
+        ],
+        spans=[
+            SpanAnswer(name=span.name, began_at=span.began_at, ended_at=span.ended_at)
+            for span in spans(moments)
+        ],
+    )
 
 
 def _fields(view: JobView, root: str) -> dict[str, Any]:

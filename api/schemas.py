@@ -18,7 +18,7 @@ from pydantic import (
 
 from jobs.instants import isoformat
 from jobs.models import ID_LENGTH
-from jobs.requests import Kind, ModelName
+from jobs.requests import Kind, ModelName, Priority
 from jobs.states import Status
 
 MAX_WAIT_SECONDS = 60
@@ -151,6 +151,49 @@ class WholeJob(JobAnswer):
 
     input: dict[str, Any] | None = Field(description="What was asked.")
     result: dict[str, Any] | None = Field(description="Ollama's final object, once completed.")
+
+
+class MoveJob(BaseModel):
+    """Another priority for a job that waits."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"priority": "high"}})
+
+    priority: Priority
+
+
+class MomentAnswer(BaseModel):
+    """One thing that happened to a job."""
+
+    model_config = ConfigDict(title="Moment")
+
+    at: Time
+    event: str = Field(
+        description="submitted, released, published, claimed, model_loaded, first_token, attempt_failed, "
+        "worker_lost, handed_back, priority_changed, retried, completed, failed, cancelled or expired."
+    )
+    after_seconds: float = Field(description="Since the job was submitted.")
+    detail: dict[str, Any] = Field(description="Such as worker, claim, publication, code, message.")
+
+
+class SpanAnswer(BaseModel):
+    """What a job did from when to when; `ended_at` is null while it lasts."""
+
+    model_config = ConfigDict(title="Span")
+
+    name: Literal["waiting", "loading", "running"]
+    began_at: Time
+    ended_at: Time | None
+
+
+class HistoryAnswer(BaseModel):
+    """A job's timeline, the earliest first."""
+
+    model_config = ConfigDict(title="History")
+
+    job_id: str
+    status: Status
+    events: list[MomentAnswer]
+    spans: list[SpanAnswer] = Field(description="The same as stretches of time: waiting, loading, running.")
 
 
 class JobList(BaseModel):

@@ -1,4 +1,4 @@
-"""Submitting, cancelling and retrying: the same path as `.delay()`, with the caller as owner."""
+"""Submitting, cancelling, retrying and moving: the same path as `.delay()`, with the caller as owner."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from flask import Response, request
 from api.access import check_own_job, view_new_job, view_own_job
 from api.auth import caller
 from api.backlog import backlog
-from api.key_limits import within_limits
+from api.key_limits import allowed_priority, within_limits
 from api.late import task_of
 from api.preferences import wait_as_preferred
 from api.rendering import job_path, respond_job
@@ -82,3 +82,16 @@ def retry_own_job(job_id: str) -> None:
     check_own_job(job_id)
     backlog().admit()
     retry_job(job_id)
+
+
+def move_own_job(job_id: str, priority: int) -> None:
+    """
+    Give the caller's pending job another priority, as far as the key may.
+
+    Raises:
+        JobNotFound, AlreadyComplete, NotPending: nothing has changed.
+    """
+    from tasks.moving import move_job
+
+    check_own_job(job_id)
+    move_job(job_id, allowed_priority(priority, caller()))

@@ -10,6 +10,7 @@ Everything the core raises.
     ├── NotCompleted          a result was asked for before there is one
     ├── AlreadyComplete       a final state can't be changed that way
     ├── StillActive           only a job that has ended can be run again
+    ├── NotPending            only a job that waits can be moved
     ├── QueueFull             as many jobs are pending as the installation allows
     ├── ModelNotAllowed       the key may not use the model
     ├── TooManyPending        as many of the key's jobs are pending as it may have
@@ -78,6 +79,12 @@ class AlreadyComplete(JobsError):
     """The job is complete and can't be changed."""
 
     code = "already_complete"
+
+
+class NotPending(JobsError):
+    """The job does not wait any more."""
+
+    code = "not_pending"
 
 
 class StillActive(JobsError):

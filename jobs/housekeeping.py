@@ -6,11 +6,13 @@ let one of them win. Which rows a pass takes is a CTE: Postgres may run a subque
 that locks with SKIP LOCKED once for each row, and then its LIMIT limits nothing.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
-from jobs import changes
+from jobs import changes, history
 from jobs.instants import later
 from jobs.models import (
     IS_PENDING,
@@ -19,6 +21,7 @@ from jobs.models import (
     Attempt,
     Chord,
     ChordPart,
+    HistoryEntry,
     Job,
     JobPayload,
     JobResult,
@@ -56,13 +59,13 @@ def republish(
     service: JobService, job_id: str, *, publication: int, now: datetime | None = None
 ) -> Publication | None:
     """Publish a job whose message is lost; None when somebody else was first or it is no longer pending."""
-    statement = (
-        update(Job)
-        .where(Job.id == job_id, IS_PENDING, IS_RELEASED)
-        .where(Job.publication == publication)
-        .values(**changes.publish(service.database.moment(now)))
-    )
+    lost = (Job.id == job_id, IS_PENDING, IS_RELEASED, Job.publication == publication)
+    statement = update(Job).where(*lost).values(**changes.publish(service.database.moment(now)))
     with service.database.writing() as session:
+        before = history.lock_row(session, *lost)
+        if before is None:
+            return None
+        history.keep(session, before, history.PUBLISHED)
         return next(iter(changes.publications(session, statement)), None)
 
 
@@ -79,13 +82,13 @@ def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[l
     with service.database.writing() as session:
         moment = service.database.moment(now)
         lost = session.execute(
-            select(Job.id, Job.claim, Job.attempts, Job.worker)
+            select(Job)
             .where(IS_RUNNING, Job.lease_until < moment)
             .order_by(Job.lease_until)
             .limit(BATCH)
             .with_for_update(skip_locked=True)
-        ).all()
-        for row in lost:
+        ).scalars()
+        for row in _detached(session, lost):
             failure = Failure("worker_lost", f"The worker {row.worker} stopped while it ran the job.")
             attempts = row.attempts + 1
             changes.record_attempt(
@@ -96,9 +99,17 @@ def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[l
                 session.execute(statement.values(**changes.failure(failure, moment)))
                 failed.append(row.id)
             else:
+                history.keep(session, row, history.PUBLISHED)
                 back = {"status": Status.PENDING, "lease_until": None, **changes.publish(moment)}
                 again += changes.publications(session, statement.values(**back))
     return again, failed
+
+
+def _detached(session: Session, rows: Iterable[Job]) -> list[Job]:
+    """Rows as they were found, whatever is changed about them."""
+    found = list(rows)
+    session.expunge_all()
+    return found
 
 
 def expire_due(service: JobService, *, now: datetime | None = None) -> list[str]:
@@ -146,7 +157,7 @@ def purge_completed(service: JobService, *, older_than_seconds: float, now: date
     old = select(Job.id).where(Job.created_at < cutoff, Job.completed_at < cutoff).order_by(Job.created_at)
     with service.database.writing() as session:
         found = list(session.execute(old.limit(BATCH)).scalars())
-        for table in (JobResult, JobPayload, Attempt):
+        for table in (JobResult, JobPayload, Attempt, HistoryEntry):
             session.execute(delete(table).where(table.job_id.in_(found)))
         session.execute(delete(Job).where(Job.id.in_(found)))
         chords = select(Chord.group_id).where(Chord.created_at < cutoff).limit(BATCH)

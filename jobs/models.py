@@ -17,6 +17,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
+    Integer,
     SmallInteger,
     String,
     Text,
@@ -75,6 +76,7 @@ class Job(Base):
 
     processing_seconds: Mapped[float | None]
     load_seconds: Mapped[float | None]
+    first_token_seconds: Mapped[float | None]  # from the start of the run
     prompt_tokens: Mapped[int | None]
     output_tokens: Mapped[int | None]
     tokens_per_second: Mapped[float | None]
@@ -116,6 +118,23 @@ class Attempt(Base):
     ended_at: Mapped[datetime]
     code: Mapped[str] = mapped_column(String(64))
     message: Mapped[str] = mapped_column(Text)
+
+
+class HistoryEntry(Base):
+    """
+    What the row no longer says: a moment that a later one took the place of, or that has no column.
+
+    Written in the transactions of what is rare (a job goes back, is moved, is run again); the
+    usual job has none. `jobs/history.py` puts the timeline together.
+    """
+
+    __tablename__ = "job_history"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime]
+    event: Mapped[str] = mapped_column(String(20))
+    detail: Mapped[dict[str, Any]]
 
 
 class Chord(Base):

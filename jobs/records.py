@@ -55,6 +55,7 @@ class Outcome:
     result_data: Any
     processing_seconds: float
     load_seconds: float | None = None
+    first_token_seconds: float | None = None
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     tokens_per_second: float | None = None

@@ -15,15 +15,16 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from jobs import changes
+from jobs import changes, history
 from jobs.database import Database
-from jobs.errors import AlreadyComplete, JobNotFound, JobsError, StillActive
+from jobs.errors import AlreadyComplete, JobNotFound, JobsError, NotPending, StillActive
 from jobs.group_commit import GroupCommit
+from jobs.history import Moment
 from jobs.instants import later
-from jobs.models import Job, JobResult
+from jobs.models import IS_PENDING, IS_RUNNING, Job, JobResult
 from jobs.records import Claimed, Failure, Outcome, Policy, Publication, Submitted
 from jobs.requests import JobRequest
-from jobs.scheduling import backoff_seconds
+from jobs.scheduling import backoff_seconds, due_at
 from jobs.statements import build_statements
 from jobs.states import Status, sources_of
 
@@ -138,6 +139,7 @@ class JobService:
             "of_claim": claim,
             "new_processing_seconds": outcome.processing_seconds,
             "new_load_seconds": outcome.load_seconds,
+            "new_first_token_seconds": outcome.first_token_seconds,
             "new_prompt_tokens": outcome.prompt_tokens,
             "new_output_tokens": outcome.output_tokens,
             "new_tokens_per_second": outcome.tokens_per_second,
@@ -164,6 +166,9 @@ class JobService:
             moment = self.database.moment(now)
             statement = changes.run(claimed.job_id, claimed.claim).values(attempts=attempts, lease_until=None)
             if again:
+                before = history.lock_row(session, Job.id == claimed.job_id, Job.claim == claimed.claim)
+                if before is not None:
+                    history.keep(session, before, history.RELEASED, history.PUBLISHED)
                 wait = backoff_seconds(attempts, self.policy.backoff_seconds)
                 statement = statement.values(
                     status=Status.PENDING, released_at=None, due_at=None, not_before=later(moment, wait)
@@ -171,6 +176,7 @@ class JobService:
             else:
                 statement = statement.values(**changes.failure(failure, moment))
             if not changes.applied(session, statement):
+                session.rollback()
                 return None
             changes.record_attempt(
                 session, failure, job_id=claimed.job_id, claim=claimed.claim, worker=worker, moment=moment
@@ -179,13 +185,70 @@ class JobService:
                 session.add(JobResult(job_id=claimed.job_id, result=None, result_data=failure.text))
         return Status.PENDING if again else Status.FAILED
 
-    def hand_back(self, job_id: str, claim: int, *, now: datetime | None = None) -> Publication | None:
-        """Return a run to its queue without costing an attempt (outage, drain); None for a stale run."""
-        statement = changes.run(job_id, claim).values(
-            status=Status.PENDING, lease_until=None, **changes.publish(self.database.moment(now))
-        )
+    def hand_back(
+        self, job_id: str, claim: int, *, reason: str = "outage", now: datetime | None = None
+    ) -> Publication | None:
+        """
+        Return a run to its queue without costing an attempt; None for a stale run.
+
+        Args:
+            reason: For the job's history: `outage` of Ollama, or `drain` of the worker.
+        """
         with self.database.writing() as session:
-            return next(iter(changes.publications(session, statement)), None)
+            before = history.lock_row(session, Job.id == job_id, IS_RUNNING, Job.claim == claim)
+            if before is None:
+                return None
+            publication, at = self._publish_again(
+                session, before, now, status=Status.PENDING, lease_until=None
+            )
+            history.keep(session, before, history.CLAIMED)
+            run = {"worker": before.worker, "claim": claim, "reason": reason}
+            history.note(session, job_id, [Moment(at, history.HANDED_BACK, run)])
+        return publication
+
+    def change_priority(
+        self, job_id: str, priority: int, *, now: datetime | None = None
+    ) -> Publication | None:
+        """
+        Give a pending job another priority, as if it had been submitted with it: its age stays.
+
+        Returns:
+            The message that takes the place of the one before; None for a job that is not
+            released, or has this priority already.
+
+        Raises:
+            AlreadyComplete, NotPending: too late. JobNotFound: no such job.
+        """
+        with self.database.writing() as session:
+            before = history.lock_row(session, Job.id == job_id, IS_PENDING)
+            if before is None:
+                _explain(session, job_id, NotPending)
+            if before.priority == priority:
+                return None
+            change = {"from": before.priority, "to": priority}
+            if before.released_at is None:
+                session.execute(update(Job).where(Job.id == job_id).values(priority=priority))
+                at = session.execute(select(self.database.moment(now))).scalar_one()
+                publication = None
+            else:
+                due = due_at(before.released_at, priority, self.policy.ageing_seconds)
+                publication, at = self._publish_again(session, before, now, priority=priority, due_at=due)
+            history.note(session, job_id, [Moment(at, history.PRIORITY_CHANGED, change)])
+        return publication
+
+    def _publish_again(
+        self, session: Session, before: Job, now: datetime | None, **values: Any
+    ) -> tuple[Publication, datetime]:
+        """Change a locked row with a new publication, and keep when the one before it was; and the time."""
+        statement = (
+            update(Job)
+            .where(Job.id == before.id)
+            .values(**values, **changes.publish(self.database.moment(now)))
+            .returning(*changes.PUBLICATION_COLUMNS, Job.published_at)
+        )
+        history.keep(session, before, history.PUBLISHED)
+        row = session.execute(statement).one()
+        return changes.as_publication(row), row.published_at
 
     def cancel(self, job_id: str, *, only_pending: bool = False, now: datetime | None = None) -> None:
         """
@@ -240,9 +303,13 @@ class JobService:
             )
         )
         with self.database.writing() as session:
+            before = history.lock_row(session, Job.id == job_id)
             found = changes.publications(session, statement)
-            if not found:
+            if not found or before is None:
                 _explain(session, job_id, StillActive)
+            at = session.execute(select(Job.published_at).where(Job.id == job_id)).scalar_one()
+            assert at is not None  # noqa: S101 - just published
+            history.note(session, job_id, [*history.moments_of(before)[1:], Moment(at, history.RETRIED)])
             session.execute(delete(JobResult).where(JobResult.job_id == job_id))
         return found[0]
 

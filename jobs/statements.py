@@ -132,7 +132,10 @@ def _of_payload(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _finish(run: Any, clock: ColumnElement[Any]) -> Executable:
-    figures = ("processing_seconds", "load_seconds", "prompt_tokens", "output_tokens", "tokens_per_second")
+    figures = (
+        *("processing_seconds", "load_seconds", "first_token_seconds"),
+        *("prompt_tokens", "output_tokens", "tokens_per_second"),
+    )
     statement: Executable = run.values(
         status=Status.COMPLETED.value,
         completed_at=clock,

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 from celery.exceptions import Ignore
@@ -60,6 +61,7 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
         except Exception as error:
             log.exception("job %s: the worker failed", job_id)
             _fail(child, claimed, Failure("internal_error", f"The worker failed: {type(error).__name__}."))
+        outcome = replace(outcome, first_token_seconds=run.first_token_seconds)
         return _finish(child, claimed, outcome, relay)
 
 
@@ -69,6 +71,7 @@ def _generate(child: Child, run: Run) -> Outcome:
 
     def on_piece(text: str, thinking: str) -> None:
         nonlocal is_first
+        run.answered()
         child.events.token(claimed.job_id, text, thinking, is_first=is_first)
         is_first = False
 
@@ -101,10 +104,10 @@ def _after_error(child: Child, run: Run, error: OllamaError, relay: Relay | None
         raise Ignore  # the row says why: cancelled, or somebody else's by now
     is_last = relay is not None and relay.cannot_begin_again
     if isinstance(error, Aborted) and not is_last:  # drained
-        _hand_back(child, run.claimed)
+        _hand_back(child, run.claimed, "drain")
         raise Ignore
     if error.is_outage and not is_last:
-        _hand_back(child, run.claimed)
+        _hand_back(child, run.claimed, "outage")
         log.warning("job %s: %s; waiting for Ollama", run.claimed.job_id, error.code)
         _wait_for_ollama(child)
         raise Ignore
@@ -131,10 +134,10 @@ def _fail(child: Child, claimed: Claimed, failure: Failure, **told: Any) -> None
     raise Ignore
 
 
-def _hand_back(child: Child, claimed: Claimed) -> None:
+def _hand_back(child: Child, claimed: Claimed, reason: str) -> None:
     """Return the job to where the next one is taken from, at no cost of an attempt."""
     service = child.resources.service
-    publication = persist(lambda: service.hand_back(claimed.job_id, claimed.claim))
+    publication = persist(lambda: service.hand_back(claimed.job_id, claimed.claim, reason=reason))
     if publication is not None:
         child.events.status(claimed.job_id, Status.PENDING)
         ageing_seconds = child.resources.settings.ageing_seconds

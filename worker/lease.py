@@ -36,6 +36,13 @@ class Run:
         self.cancellation = Cancellation()
         self.lost = False
         self.drained = False
+        self.first_token_seconds: float | None = None
+        self._began = time.monotonic()
+
+    def answered(self) -> None:
+        """A piece of the answer has come."""
+        if self.first_token_seconds is None:
+            self.first_token_seconds = time.monotonic() - self._began
 
     def lose(self) -> None:
         """The job is no longer ours: whatever comes out of it is void."""

@@ -39,7 +39,7 @@ class Relay:
                 self._question.with_body(body),
                 limits=limits_of(self._child.resources.settings, run.claimed.timeout_seconds),
                 cancellation=run.cancellation,
-                on_piece=self._pass_on,
+                on_piece=lambda text, thinking, raw: self._pass_on(run, text, thinking, raw),
             )
         return self._asked.outcome
 
@@ -53,7 +53,8 @@ class Relay:
         """What its client gets for an error that is final."""
         return {"error": client_error(self._question.route, error)}
 
-    def _pass_on(self, text: str, thinking: str, raw: str) -> None:
+    def _pass_on(self, run: Run, text: str, thinking: str, raw: str) -> None:
+        run.answered()
         if not self._question.is_streamed:
             # Whoever looks at the job from elsewhere can wait for the batch.
             self._child.events.token(self._question.job_id, text, thinking, is_first=False)

