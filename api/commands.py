@@ -13,6 +13,8 @@ from api.command_errors import told_in_one_line
 from api.database import get_database
 from api.job_commands import jobs
 from api.model_commands import models
+from api.queue_commands import queues
+from api.tables import print_table
 from jobs.errors import InvalidRequest
 from jobs.instants import utc_now
 from jobs.key_limits import KeyLimits
@@ -86,9 +88,7 @@ def list_keys() -> None:
         found = service.all()
     rows = [("ID", "NAME", "ROLE", "KEY", "CREATED", "STATE")]
     rows += [(k.id, k.name, k.role, f"{k.prefix}…", _minute(k.created_at), _state(k)) for k in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows)
 
 
 @keys.command()
@@ -133,3 +133,4 @@ def init_commands(app: Flask) -> None:
     app.cli.add_command(keys)
     app.cli.add_command(jobs)
     app.cli.add_command(models)
+    app.cli.add_command(queues)

@@ -1,5 +1,6 @@
 """The OpenAPI document, made from the views' models and the table of errors."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
 }
 INFO = Info(title="Paddock", version=PROJECT["version"], description=DESCRIPTION)
 _PROBLEM_TYPE = "application/problem+json"
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _ALWAYS = (401, 403, 500, 503)
 
 blueprint = APIBlueprint("documentation", __name__, url_prefix="/api", doc_ui=False)
@@ -96,7 +98,7 @@ class PaddockApp(OpenAPI):
     def _endpoints(self) -> dict[tuple[str, str], str]:
         """By path and method, as the document writes them."""
         return {
-            (rule.rule.replace("<", "{").replace(">", "}"), method.lower()): rule.endpoint
+            (_PARAMETER.sub(r"{\1}", rule.rule), method.lower()): rule.endpoint
             for rule in self.url_map.iter_rules()
             for method in rule.methods or ()
         }

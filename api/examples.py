@@ -183,6 +183,7 @@ EXAMPLES: dict[str, Any] = {
         "queues": [
             {
                 "model": MODEL,
+                "paused_at": None,
                 "pending": 3,
                 "lined_up": 3,
                 "processing": 1,

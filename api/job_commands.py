@@ -15,6 +15,7 @@ from api.database import get_database
 from api.late import get_resources, task_of
 from api.rendering import render_job, render_whole
 from api.schemas import JobAnswer
+from api.tables import print_table
 from api.timeline import draw_timeline
 from jobs.errors import JobNotFound
 from jobs.history import read_history
@@ -91,9 +92,7 @@ def list_newest(status: str | None, model: str | None, service: str | None, limi
         (job.id, job.status, job.service or job.kind, job.model, str(job.priority), _second(job.created_at))
         for job in found
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows)
 
 
 @jobs.command()

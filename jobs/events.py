@@ -70,6 +70,11 @@ class EventWriter:
                 pipeline.eval(_ADD, len(keys), *keys, MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data))
             pipeline.execute()
 
+    def with_readers(self, job_ids: list[str]) -> list[str]:
+        """Those of these jobs whose live channel somebody listens to."""
+        counted = self._client.pubsub_numsub(*(LIVE_PREFIX + job_id for job_id in job_ids))
+        return [str(name).removeprefix(LIVE_PREFIX) for name, readers in counted if readers]
+
     def cancelled(self, job_id: str) -> None:
         """Tell whoever runs the job to stop."""
         self._client.publish(CANCELLED_CHANNEL, job_id)

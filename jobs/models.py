@@ -205,6 +205,15 @@ class ActiveModel(Base):
     chosen_at: Mapped[datetime]
 
 
+class PausedQueue(Base):
+    """A model whose jobs an operator lets wait."""
+
+    __tablename__ = "paused_queues"
+
+    model: Mapped[str] = mapped_column(String(255), primary_key=True)  # normalised
+    paused_at: Mapped[datetime]
+
+
 def _only(condition: str) -> dict[str, Any]:
     """A partial index in both databases' terms."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}

@@ -194,6 +194,7 @@ class QueueAnswer(BaseModel):
     model_config = ConfigDict(title="Queue")
 
     model: str
+    paused_at: Time | None = Field(description="Since when an operator lets its jobs wait; null: not paused.")
     pending: int
     lined_up: int | None
     processing: int
@@ -205,6 +206,28 @@ class QueueAnswer(BaseModel):
 
 class QueueList(BaseModel):
     queues: list[QueueAnswer]
+
+
+class QueuePath(Parameters):
+    model: ModelName = Field(description="A model's name, as it is; a slash in it needs no escape.")
+
+
+class PausedAnswer(BaseModel):
+    """Whether a model's queue is paused now."""
+
+    model_config = ConfigDict(
+        title="PausedQueue", json_schema_extra={"example": {"model": MODEL, "is_paused": True}}
+    )
+
+    model: str
+    is_paused: bool
+
+
+class ClearedQueue(BaseModel):
+    model_config = _example(model=MODEL, cancelled=12)
+
+    model: str
+    cancelled: int = Field(description="How many jobs were pending, and are cancelled now.")
 
 
 class DeadLetterQuery(Parameters):

@@ -16,7 +16,7 @@ from jobs.workers import withdraw_worker
 from settings import get_settings
 from tasks import app
 from tasks.resources import get_resources
-from worker.keeper import checkpoint, expiry, purge, reaper, retries, successors
+from worker.keeper import checkpoint, expiry, pauses, purge, reaper, retries, successors
 from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import Leadership
 from worker.keeper.reconciler import Reconciler
@@ -51,6 +51,7 @@ class Housekeeping:
             return
         self._run(lambda: retries.run_once(self._keeper))
         self._run(lambda: expiry.run_once(self._keeper))
+        self._run(lambda: pauses.run_once(self._keeper))
         if now >= self._reap_from:
             self._run(lambda: reaper.run_once(self._keeper))
         self._run(self._reconciler.run_once)

@@ -8,6 +8,8 @@ import redis
 from flask import Flask
 
 from jobs.active_model import choose_active
+from jobs.model_names import normalise_model
+from jobs.pauses import paused_models, read_paused
 from jobs.workers import InstalledModel
 from tasks import generate, resources
 from tests.unit.api.conftest import Api
@@ -19,6 +21,9 @@ ROUTES = [
     ("GET", "stats"),
     ("GET", "workers"),
     ("GET", "queues"),
+    ("DELETE", "queues/hf.co/alpha:1b"),
+    ("POST", "queues/hf.co/alpha:1b/pause"),
+    ("POST", "queues/hf.co/alpha:1b/resume"),
     ("GET", "keys"),
     ("POST", "keys"),
     ("PATCH", "keys/x"),
@@ -188,6 +193,59 @@ def test_queues_show_backlog_and_lists(api: Api, admin: str, report: Callable[..
     ]
     assert queues["beta"]["pending"] == 0
     assert queues["beta"]["oldest_wait_seconds"] is None
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("name", ["alpha", "HF.co/User/Model:Q4_K_M"])
+def test_a_queue_is_paused_and_resumed(api: Api, admin: str, name: str, slash: str) -> None:
+    """Workers see it in Redis, operators in the list; doing it twice is no error."""
+    model, client = normalise_model(name), resources.get_resources().redis
+    for _ in range(2):
+        answer = api.post(f"/api/admin/queues/{name}/pause{slash}", key=admin)
+        assert (answer.status_code, answer.get_json()) == (200, {"model": model, "is_paused": True})
+    assert paused_models(client) == {model}
+    (queue,) = api.get("/api/admin/queues", key=admin).get_json()["queues"]
+    assert (queue["model"], queue["paused_at"] is None) == (model, False)
+    for _ in range(2):
+        answer = api.post(f"/api/admin/queues/{name}/resume{slash}", key=admin)
+        assert (answer.status_code, answer.get_json()) == (200, {"model": model, "is_paused": False})
+    assert paused_models(client) == set()
+    assert api.get("/api/admin/queues", key=admin).get_json()["queues"] == []
+
+
+def test_a_queue_is_paused_without_redis(api: Api, admin: str) -> None:
+    """The decision is kept; workers learn of it once Redis is back."""
+    resources.get_resources().__dict__["redis"] = redis.Redis.from_url("unix:///tmp/no-such.sock")
+    assert api.post("/api/admin/queues/alpha/pause/", key=admin).status_code == 200
+    with api.database.reading() as session:
+        assert set(read_paused(session)) == {"alpha"}
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_queue_is_cleared(api: Api, admin: str, slash: str) -> None:
+    """All that waits for the model is cancelled, everybody's; what runs or is another model's goes on."""
+    waiting = [api.submit(model="hf.co/a/b:c"), api.submit(model="hf.co/a/b:c", key=admin, priority=9)]
+    running, other = api.submit(model="hf.co/a/b:c"), api.submit()
+    api.claim(running)
+    answer = api.request("DELETE", f"/api/admin/queues/hf.co/a/b:c{slash}", key=admin)
+    assert (answer.status_code, answer.get_json()) == (200, {"model": "hf.co/a/b:c", "cancelled": 2})
+    for job_id, status in [
+        *((one, "cancelled") for one in waiting),
+        (running, "processing"),
+        (other, "pending"),
+    ]:
+        assert api.get(f"/api/llm/jobs/{job_id}/", key=admin).get_json()["status"] == status
+    answer = api.get(f"/api/llm/jobs/{waiting[0]}/").get_json()
+    assert answer["error"]["message"] == "The queue was cleared."
+    again = api.request("DELETE", "/api/admin/queues/hf.co/a/b:c/", key=admin)
+    assert again.get_json()["cancelled"] == 0
+
+
+@pytest.mark.parametrize(("method", "end"), [("DELETE", ""), ("POST", "/pause"), ("POST", "/resume")])
+def test_what_is_no_model_has_no_queue(api: Api, admin: str, method: str, end: str) -> None:
+    """422, whatever is asked of it."""
+    answer = api.request(method, f"/api/admin/queues/a b{end}", key=admin)
+    assert_problem(answer, 422, "invalid_request")
 
 
 def test_queues_without_redis(api: Api, admin: str) -> None:

@@ -4,7 +4,7 @@ from werkzeug.routing import Rule
 
 from tests.unit.api.conftest import Api
 
-_PARTS = {"path": "a/b", "filename": "a/b"}
+_PARTS = {"path": "a/b", "filename": "a/b", "model": "a/b"}
 
 
 def test_every_route_has_both_forms(api: Api) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from jobs.clearing import clear_pending
 from jobs.database import Database
 from jobs.housekeeping import (
     expire_due,
@@ -122,6 +123,7 @@ STATEMENTS: dict[str, tuple[Callable[[JobService], Any], str]] = {
     "places of a page": (_positions, "ix_jobs_position"),
     "purge": (_purge, "ix_jobs_newest"),
     "successors": (lambda service: untold_successors(service, seconds_ago=3.0), "ix_jobs_successors"),
+    "clearing": (lambda service: list(clear_pending(service, "alpha", now=NOW)), "ix_jobs_backlog"),
     "a key's pending jobs": (
         lambda service: _reading(service, lambda s: count_pending(s, at_most=9, key_id="k1")),
         "ix_jobs_pending_of_key",

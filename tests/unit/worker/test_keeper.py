@@ -17,6 +17,7 @@ from jobs.database import Database
 from jobs.events import EventWriter, read_events
 from jobs.instants import utc_now
 from jobs.models import Model
+from jobs.pauses import pause_queue, paused_models
 from jobs.queries import known_models
 from jobs.records import Policy
 from jobs.service import JobService
@@ -34,7 +35,7 @@ from tasks.resources import get_resources, use_database
 from tests.support.fake_ollama import FakeTransport
 from tests.support.jobs import OUTCOME, SECOND, attempts, claim, make, payload, row, running, submit
 from worker.keeper import __main__ as keeper_main
-from worker.keeper import expiry, leadership, purge, reaper, registry, retries, successors
+from worker.keeper import expiry, leadership, pauses, purge, reaper, registry, retries, successors
 from worker.keeper.__main__ import Housekeeping
 from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import LEADER_KEY, Leadership
@@ -566,3 +567,14 @@ def test_without_redis_the_database_is_still_told(keeper: Keeper, ollama: FakeTr
     nobody = redis.Redis.from_url("unix:///tmp/no-such-valkey.sock")
     Registry(replace(keeper, redis=nobody)).run_once()
     assert len(_known(keeper)) == 1
+
+
+# --- pauses -----------------------------------------------------------------------------------------
+
+
+def test_a_pause_survives_a_flush(keeper: Keeper) -> None:
+    """What the database says is where workers look, a pass later."""
+    pause_queue(keeper.service.database, "alpha")
+    keeper.redis.flushall()
+    assert pauses.run_once(keeper) == 1
+    assert paused_models(keeper.redis) == {"alpha"}
