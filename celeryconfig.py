@@ -17,6 +17,7 @@ broker_transport_options = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "polling_interval": 0.1,
+    "queue_order_strategy": "tasks.queue_order:TurnOrder",
 }
 result_backend = f"tasks.backend:JobBackend+{_settings.database_url}"
 result_extended = False

@@ -10,7 +10,7 @@ from jobs.models import IS_RUNNING, Attempt, Job
 from jobs.records import Failure, Policy, Publication
 from jobs.states import Status
 
-PUBLICATION_COLUMNS = (Job.id, Job.publication, Job.task, Job.model, Job.key_id, Job.due_at)
+PUBLICATION_COLUMNS = (Job.id, Job.publication, Job.task, Job.model, Job.key_id, Job.due_at, Job.priority)
 
 
 def run(job_id: str, claim: int) -> Update:
@@ -48,7 +48,7 @@ def failure(failure: Failure, moment: ColumnElement[Any]) -> dict[str, Any]:
 
 def as_publication(row: Any) -> Publication:
     """The message about a row of `PUBLICATION_COLUMNS`."""
-    return Publication(row.id, row.publication, row.task, row.model, row.key_id, row.due_at)
+    return Publication(row.id, row.publication, row.task, row.model, row.key_id, row.due_at, row.priority)
 
 
 def as_job(row: Any) -> Job:

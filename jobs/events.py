@@ -15,7 +15,7 @@ either being complete: the row says how a job ended.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,13 +61,23 @@ class EventWriter:
         """One event."""
         self.add_all([(job_id, event, data)])
 
-    def add_all(self, events: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
-        """Several events, each a job's id, a type and its data, in their order and one round trip."""
+    def add_all(
+        self,
+        events: Iterable[tuple[str, str, dict[str, Any]]],
+        also: Callable[[Any], None] = lambda pipeline: None,
+    ) -> None:
+        """
+        Several events, each a job's id, a type and its data, in their order and one round trip.
+
+        Args:
+            also: Adds what else is to be written in it.
+        """
         with self._client.pipeline(transaction=False) as pipeline:
             for job_id, event, data in events:
                 keys = [STREAM_PREFIX + job_id, LIVE_PREFIX + job_id]
                 # The whole script each time: a pipeline of its hash would first ask whether it is known.
                 pipeline.eval(_ADD, len(keys), *keys, MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data))
+            also(pipeline)
             pipeline.execute()
 
     def with_readers(self, job_ids: list[str]) -> list[str]:

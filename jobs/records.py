@@ -29,6 +29,7 @@ class Publication:
     model: str
     key_id: str
     due_at: datetime
+    priority: int
 
 
 @dataclass(frozen=True)

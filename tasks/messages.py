@@ -46,6 +46,7 @@ def make_message(publication: Publication, queue: str, level: int) -> str:
         "publication": publication.publication,
         "due_at": isoformat(publication.due_at),
         "level": level,
+        "submitted_level": publication.priority,
         "key_id": publication.key_id,
     }
     return json.dumps(

@@ -10,13 +10,14 @@ import logging
 from tasks import app
 from tasks.job_task import JobTask
 from tasks.resources import pool_connections
-from worker import bootsteps, child, drain, execution, revoking, task_events
+from worker import bootsteps, child, drain, execution, revoking, task_events, turns
 
 pool_connections(False)  # the prefork parent; each child pools for itself
 JobTask.runner = execution.run_job
 app.steps["worker"].add(bootsteps.KeeperStep)
 app.steps["worker"].add(drain.DrainStep)
 app.steps["consumer"].add(bootsteps.QueueStep)
+app.steps["consumer"].add(turns.TurnStep)
 app.steps["consumer"].add(task_events.TaskEventsStep)
 child.connect_signals()
 # "Task received" is written before the task is handed to a child, in the way of its first token.

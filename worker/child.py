@@ -36,7 +36,7 @@ def start_child(worker: str) -> Child:
         resources=resources,
         transport=OllamaTransport(resources.settings.ollama_host),
         lease=LeaseThread(resources.service, resources.redis),
-        events=EventStream(resources.events),
+        events=EventStream(resources.events, worker),
     )
     child.lease.start()
     child.events.start()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import redis
 
+from jobs.answers import LEAST_LOAD_SECONDS, Answers, add_answers
 from jobs.events import DONE, RESTART, STATUS, TOKEN, EventWriter
 from jobs.states import Status
 
@@ -33,9 +34,11 @@ class Lines(NamedTuple):
 class EventStream(threading.Thread):
     """One a child; the thread sends what nobody has sent within BATCH_SECONDS."""
 
-    def __init__(self, writer: EventWriter) -> None:
+    def __init__(self, writer: EventWriter, worker: str) -> None:
         super().__init__(name="events", daemon=True)
         self._writer = writer
+        self._worker = worker
+        self._answers = Answers()
         self._pending: deque[tuple[str, str, dict[str, Any]]] = deque()
         self._changed = threading.Condition()
         self._sending = threading.Lock()
@@ -63,6 +66,17 @@ class EventStream(threading.Thread):
         if is_first:
             self.flush()
 
+    def answered(self, model: str) -> None:
+        """For the worker's parent, with the next events: Ollama holds this model now."""
+        with self._changed:
+            self._answers.answered_at[model] = time.time()
+
+    def loaded(self, model: str, seconds: float | None) -> None:
+        """For the worker's parent, with the next events: how long a load took; short ones were none."""
+        if seconds is not None and seconds >= LEAST_LOAD_SECONDS:
+            with self._changed:
+                self._answers.load_seconds[model] = seconds
+
     def done(self, job_id: str, status: Status, **more: Any) -> None:
         """
         The job's end.
@@ -79,7 +93,8 @@ class EventStream(threading.Thread):
             with self._changed:
                 events = list(self._pending)
                 self._pending.clear()
-            self._send(events)
+                answers, self._answers = self._answers, Answers()
+            self._send(events, answers)
 
     def run(self) -> None:
         while True:
@@ -98,11 +113,11 @@ class EventStream(threading.Thread):
             self._pending.append((job_id, event, data))
             self._changed.notify()
 
-    def _send(self, events: list[tuple[str, str, dict[str, Any]]]) -> None:
+    def _send(self, events: list[tuple[str, str, dict[str, Any]]], answers: Answers) -> None:
         if time.monotonic() < self._silent_until:
             return
         try:
-            self._writer.add_all(events)
+            self._writer.add_all(events, lambda pipeline: add_answers(pipeline, self._worker, answers))
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + _PAUSE_SECONDS
             log.warning("events are not written: %s", type(error).__name__)

@@ -71,7 +71,8 @@ def _generate(child: Child, run: Run) -> Outcome:
 
     def on_piece(text: str, thinking: str) -> None:
         nonlocal is_first
-        run.answered()
+        if run.answered():
+            child.events.answered(claimed.model)
         child.events.token(claimed.job_id, text, thinking, is_first=is_first)
         is_first = False
 
@@ -88,6 +89,7 @@ def _finish(child: Child, claimed: Claimed, outcome: Outcome, relay: Relay | Non
     finished = persist(lambda: child.resources.service.finish(claimed.job_id, claimed.claim, outcome))
     if not finished:
         raise Ignore  # cancelled or taken back meanwhile: this answer is void
+    child.events.loaded(claimed.model, outcome.load_seconds)
     child.events.done(claimed.job_id, Status.COMPLETED, **(relay.end() if relay else {}))
     return make_result(
         job_id=claimed.job_id,

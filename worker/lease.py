@@ -39,10 +39,12 @@ class Run:
         self.first_token_seconds: float | None = None
         self._began = time.monotonic()
 
-    def answered(self) -> None:
-        """A piece of the answer has come."""
-        if self.first_token_seconds is None:
+    def answered(self) -> bool:
+        """A piece of the answer has come; whether it is the first."""
+        is_first = self.first_token_seconds is None
+        if is_first:
             self.first_token_seconds = time.monotonic() - self._began
+        return is_first
 
     def lose(self) -> None:
         """The job is no longer ours: whatever comes out of it is void."""

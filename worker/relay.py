@@ -54,7 +54,8 @@ class Relay:
         return {"error": client_error(self._question.route, error)}
 
     def _pass_on(self, run: Run, text: str, thinking: str, raw: str) -> None:
-        run.answered()
+        if run.answered():
+            self._child.events.answered(run.claimed.model)
         if not self._question.is_streamed:
             # Whoever looks at the job from elsewhere can wait for the batch.
             self._child.events.token(self._question.job_id, text, thinking, is_first=False)

@@ -16,7 +16,7 @@ from jobs.workers import withdraw_worker
 from settings import get_settings
 from tasks import app
 from tasks.resources import get_resources
-from worker.keeper import checkpoint, expiry, pauses, purge, reaper, retries, successors
+from worker.keeper import ageing, checkpoint, expiry, pauses, purge, reaper, retries, successors
 from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import Leadership
 from worker.keeper.reconciler import Reconciler
@@ -54,6 +54,7 @@ class Housekeeping:
         self._run(lambda: pauses.run_once(self._keeper))
         if now >= self._reap_from:
             self._run(lambda: reaper.run_once(self._keeper))
+        self._run(lambda: ageing.run_once(self._keeper))
         self._run(self._reconciler.run_once)
         self._run(lambda: successors.run_once(self._keeper))
         self._run(lambda: checkpoint.run_once(self._keeper))

@@ -55,7 +55,7 @@ def test_a_delayed_job_is_released_when_its_time_comes(service: JobService) -> N
     assert release_due(service, now=NOW + timedelta(seconds=59.999)) == []
     moment = NOW + 60 * SECOND
     assert release_due(service, now=moment) == [
-        Publication(job_id, 1, "tasks.generate", "alpha", "k1", moment + 30 * SECOND)
+        Publication(job_id, 1, "tasks.generate", "alpha", "k1", moment + 30 * SECOND, 1)
     ]
     job = row(service, job_id)
     assert (job.not_before, job.released_at, job.published_at) == (None, moment, moment)

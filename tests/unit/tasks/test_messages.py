@@ -20,7 +20,8 @@ OWN = ("delivery_tag", "reply_to", "argsrepr", "kwargsrepr")
 
 def test_it_is_what_celery_would_send(broker_app: Celery, real_redis: Any) -> None:
     """Every header and property, in a task of the same name with the same options."""
-    publication = Publication("j1", 3, "tasks.generate", "alpha:8b", "k1", utc_now() + timedelta(seconds=99))
+    due_at = utc_now() + timedelta(seconds=99)
+    publication = Publication("j1", 3, "tasks.generate", "alpha:8b", "k1", due_at, 7)
     broker_app.send_task(
         publication.task,
         task_id=publication.job_id,
@@ -28,6 +29,7 @@ def test_it_is_what_celery_would_send(broker_app: Celery, real_redis: Any) -> No
         priority=LEVEL,
         headers={
             "publication": publication.publication,
+            "submitted_level": publication.priority,
             "due_at": isoformat(publication.due_at),
             "level": LEVEL,
             "key_id": publication.key_id,
@@ -47,7 +49,7 @@ def test_it_is_what_celery_would_send(broker_app: Celery, real_redis: Any) -> No
 
 def test_two_messages_have_two_tags() -> None:
     """kombu keeps what is not acknowledged by its tag."""
-    publication = Publication("j1", 3, "tasks.generate", "alpha:8b", "k1", utc_now())
+    publication = Publication("j1", 3, "tasks.generate", "alpha:8b", "k1", utc_now(), 5)
     tags = {
         json.loads(make_message(publication, QUEUE, LEVEL))["properties"]["delivery_tag"] for _ in range(2)
     }

@@ -21,7 +21,7 @@ AGEING = 30.0
 
 def _publication(job_id: str = "j1", *, due_seconds: float = 100.0) -> Publication:
     due_at = utc_now() + timedelta(seconds=due_seconds)
-    return Publication(job_id, 3, "tasks.generate", "alpha:8b", "k1", due_at)
+    return Publication(job_id, 3, "tasks.generate", "alpha:8b", "k1", due_at, 7)
 
 
 def _messages(client: Any, level: int) -> list[dict[str, Any]]:
@@ -36,6 +36,7 @@ def test_a_message_says_where_to_look(real_redis: Any) -> None:
     headers = message["headers"]
     assert (headers["id"], headers["task"]) == ("j1", "tasks.generate")
     assert (headers["publication"], headers["level"], headers["key_id"]) == (3, 4, "k1")
+    assert headers["submitted_level"] == 7
     assert headers["due_at"] == isoformat(publication.due_at)
     assert (headers["argsrepr"], headers["kwargsrepr"]) == ("alpha:8b", "")
     assert message["properties"]["priority"] == 4

@@ -28,7 +28,7 @@ class Worker:
         self.service = resources.service
         self.published: list[tuple[Publication, bool]] = []
         self.lease = LeaseThread(resources.service, resources.redis)
-        self._events = EventStream(resources.events)
+        self._events = EventStream(resources.events, WORKER)
         self._monkeypatch = monkeypatch
         self.use(FakeTransport())
 

@@ -15,12 +15,20 @@ class Writer:
 
     def __init__(self) -> None:
         self.sent: list[list[tuple[str, str, dict[str, Any]]]] = []
+        self.hashes: dict[str, dict[str, float]] = {}
         self.is_away = False
 
-    def add_all(self, events: Any) -> None:
+    def add_all(self, events: Any, also: Any) -> None:
         if self.is_away:
             raise redis.ConnectionError("redis://user:password@host")
         self.sent.append(list(events))
+        also(self)
+
+    def hset(self, key: str, mapping: dict[str, float]) -> None:
+        self.hashes[key] = mapping
+
+    def expire(self, key: str, _seconds: int) -> None:
+        assert key in self.hashes
 
 
 class Clock:
@@ -32,6 +40,8 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    time = monotonic
+
 
 @pytest.fixture
 def writer() -> Writer:
@@ -41,7 +51,7 @@ def writer() -> Writer:
 @pytest.fixture
 def stream(writer: Writer) -> EventStream:
     """A stream whose thread is not started."""
-    return EventStream(writer)  # type: ignore[arg-type]
+    return EventStream(writer, "w1@gpu")  # type: ignore[arg-type]
 
 
 def test_the_first_token_goes_out_at_once(stream: EventStream, writer: Writer) -> None:
@@ -101,8 +111,8 @@ def test_the_thread_sends_what_nobody_has_sent(
     monkeypatch.setattr(event_stream.time, "sleep", sleep)
     send = writer.add_all
 
-    def and_one_more(events: Any) -> None:
-        send(events)
+    def and_one_more(events: Any, also: Any) -> None:
+        send(events, also)
         stream.restart("j1")
 
     monkeypatch.setattr(writer, "add_all", and_one_more)
@@ -110,6 +120,23 @@ def test_the_thread_sends_what_nobody_has_sent(
     with pytest.raises(Stop):
         stream.run()
     assert writer.sent == [[("j1", "token", {"text": "ab"})]]
+
+
+def test_the_parent_is_told_once_with_the_events(
+    stream: EventStream, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which model answers, and how long its load took if it was one; no trip of its own."""
+    monkeypatch.setattr(event_stream, "time", Clock())
+    stream.answered("alpha")
+    stream.loaded("alpha", 2.5)
+    stream.loaded("beta", 0.02)
+    stream.loaded("gamma", None)
+    assert writer.sent == []
+    stream.token("j1", "It", "", is_first=True)
+    assert writer.hashes == {"paddock:answers:w1@gpu": {"answered alpha": 100.0, "load alpha": 2.5}}
+    writer.hashes.clear()
+    stream.done("j1", Status.COMPLETED)
+    assert writer.hashes == {}
 
 
 def test_while_redis_is_away_events_are_dropped(
