@@ -2,9 +2,14 @@
 
 import sys
 
-from bench import first_token, simulator, submits
+from bench import first_token, order, simulator, submits
 
-BENCHMARKS = {"simulator": simulator.measure, "first-token": first_token.measure, "submits": submits.measure}
+BENCHMARKS = {
+    "simulator": simulator.measure,
+    "first-token": first_token.measure,
+    "submits": submits.measure,
+    "order": order.measure,
+}
 
 
 def main(names: list[str]) -> None:

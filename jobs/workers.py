@@ -20,12 +20,18 @@ _FORGET_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class InstalledModel:
-    """A model of one Ollama; `name` is normalised, sizes are bytes."""
+    """
+    A model of one Ollama; `name` is normalised, sizes are bytes.
+
+    `num_ctx` is the context it is loaded with when a request says none, in tokens: what its
+    Modelfile says, else what it was last seen loaded with; None where neither is known.
+    """
 
     name: str
     size_bytes: int = 0
     can_complete: bool = True
     is_loaded: bool = False
+    num_ctx: int | None = None
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,7 @@ class Channel(redis.Channel):
     def _running(self) -> list[str]:
         """The queues of the messages that came and are not acknowledged yet, one each."""
         delivered, done = self.qos._delivered, self.qos._dirty
-        return [
-            message.delivery_info["routing_key"] for tag, message in delivered.items() if tag not in done
-        ]
+        return [message.delivery_info["routing_key"] for tag, message in delivered.items() if tag not in done]
 
 
 class Transport(redis.Transport):

@@ -8,6 +8,7 @@ from celery.signals import worker_process_init
 
 from ollama_client.transport import OllamaTransport
 from tasks.resources import Resources, get_resources, pool_connections
+from worker.context_sizes import ContextSizes
 from worker.event_stream import EventStream
 from worker.lease import LeaseThread
 
@@ -21,6 +22,7 @@ class Child:
     transport: OllamaTransport
     lease: LeaseThread
     events: EventStream
+    context_sizes: ContextSizes
 
 
 _children: list[Child] = []
@@ -37,6 +39,7 @@ def start_child(worker: str) -> Child:
         transport=OllamaTransport(resources.settings.ollama_host),
         lease=LeaseThread(resources.service, resources.redis),
         events=EventStream(resources.events, worker),
+        context_sizes=ContextSizes(resources.redis, worker),
     )
     child.lease.start()
     child.events.start()

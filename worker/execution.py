@@ -76,9 +76,10 @@ def _generate(child: Child, run: Run) -> Outcome:
         child.events.token(claimed.job_id, text, thinking, is_first=is_first)
         is_first = False
 
+    given = child.context_sizes.fit(claimed.model, claimed.input)
     return ask(
         child.transport,
-        Question(claimed.kind, claimed.model, claimed.input, claimed.job_id),
+        Question(claimed.kind, claimed.model, given, claimed.job_id),
         limits=limits_of(child.resources.settings, claimed.timeout_seconds),
         cancellation=run.cancellation,
         on_piece=on_piece,

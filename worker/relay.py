@@ -36,7 +36,7 @@ class Relay:
         with KeepAlive(self._child, run.claimed, self._question.body) as body:
             self._asked = ask_wire(
                 self._child.transport,
-                self._question.with_body(body),
+                self._question.with_body(self._child.context_sizes.fit(run.claimed.model, body)),
                 limits=limits_of(self._child.resources.settings, run.claimed.timeout_seconds),
                 cancellation=run.cancellation,
                 on_piece=lambda text, thinking, raw: self._pass_on(run, text, thinking, raw),

@@ -30,7 +30,7 @@ def _show(body: dict[str, str]) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What models can do is asked anew."""
-    monkeypatch.setattr(installed, "_can_complete_by_digest", {})
+    monkeypatch.setattr(installed, "_details_by_digest", {})
 
 
 @pytest.fixture

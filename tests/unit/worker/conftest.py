@@ -15,6 +15,7 @@ from tests.support.jobs import WORKER, row
 from worker import child as child_module
 from worker import execution
 from worker.child import Child
+from worker.context_sizes import ContextSizes
 from worker.event_stream import EventStream
 from worker.execution import run_job
 from worker.lease import LeaseThread
@@ -35,7 +36,8 @@ class Worker:
     def use(self, transport: Any) -> None:
         """From now on this is Ollama."""
         self.transport = transport
-        child = Child(WORKER, self.resources, transport, self.lease, self._events)
+        sizes = ContextSizes(self.resources.redis, WORKER)
+        child = Child(WORKER, self.resources, transport, self.lease, self._events, sizes)
         self._monkeypatch.setattr(child_module, "_children", [child])
 
     def publish(

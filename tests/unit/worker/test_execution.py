@@ -1,15 +1,18 @@
 """A job's way through a child, whatever Ollama makes of it."""
 
+import time
 from typing import Any
 
 import pytest
 from celery.exceptions import Ignore
 from sqlalchemy.exc import OperationalError
 
+from jobs.answers import Answers, answers_key
 from jobs.errors import JobFailed
 from jobs.housekeeping import reap_expired, release_due
 from jobs.instants import utc_now
 from jobs.states import Status
+from jobs.workers import InstalledModel, WorkerReport, report_worker
 from ollama_client import errors
 from ollama_client.errors import GenerationAborted, OllamaError
 from tasks import generate
@@ -274,6 +277,28 @@ def test_the_attempts_limits_reach_ollama(worker: Worker) -> None:
     worker.run(_submit(worker, timeout_seconds=7.5))
     limits = worker.transport.calls[0]["limits"]
     assert (limits.first_token_seconds, limits.between_tokens_seconds, limits.total_seconds) == (300, 60, 7.5)
+
+
+@pytest.mark.parametrize(("wanted", "sent"), [(1024, 4096), (9000, 9000), (None, None)])
+def test_a_context_is_rounded_up_to_the_models_own(
+    worker: Worker, wanted: int | None, sent: int | None
+) -> None:
+    """So that Ollama does not load the model anew; a job that says none is sent as it is."""
+    models = [InstalledModel("alpha", num_ctx=4096)]
+    report = WorkerReport(WORKER, "h", "u", True, 1, 0.0, models=models)
+    report_worker(worker.resources.redis, report)
+    options = {"options": {"num_ctx": wanted}} if wanted else {}
+    worker.run(_submit(worker, **options))
+    assert worker.transport.calls[0]["body"].get("options", {}).get("num_ctx") == sent
+
+
+def test_the_parent_learns_what_ollama_holds(worker: Worker) -> None:
+    """When the first piece came, and how long the load took."""
+    before = time.time()
+    worker.run(_submit(worker))
+    answers = Answers.from_fields(worker.resources.redis.hgetall(answers_key(WORKER)))
+    assert before <= answers.answered_at["alpha"] <= time.time()
+    assert answers.load_seconds == {"alpha": 0.25}
 
 
 def test_an_answer_of_any_characters_is_kept(worker: Worker) -> None:

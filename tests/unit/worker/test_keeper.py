@@ -34,8 +34,9 @@ from tasks.queue_lists import list_names
 from tasks.resources import get_resources, use_database
 from tests.support.fake_ollama import FakeTransport
 from tests.support.jobs import OUTCOME, SECOND, attempts, claim, make, payload, row, running, submit
+from tests.support.lined_up import line_up, lined_up
 from worker.keeper import __main__ as keeper_main
-from worker.keeper import expiry, leadership, pauses, purge, reaper, registry, retries, successors
+from worker.keeper import ageing, expiry, leadership, pauses, purge, reaper, registry, retries, successors
 from worker.keeper.__main__ import Housekeeping
 from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import LEADER_KEY, Leadership
@@ -498,7 +499,8 @@ ANSWERS = {
 @pytest.fixture
 def ollama(monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
     """The keeper's Ollama."""
-    monkeypatch.setattr(installed, "_can_complete_by_digest", {})
+    monkeypatch.setattr(installed, "_details_by_digest", {})
+    monkeypatch.setattr(installed, "_loaded_with", {})
     transport = FakeTransport(answers=dict(ANSWERS))
     monkeypatch.setattr(registry, "OllamaTransport", lambda *_, **__: transport)
     return transport
@@ -517,6 +519,33 @@ def test_a_worker_reports_its_ollama(keeper: Keeper, ollama: FakeTransport) -> N
     assert report.models == [InstalledModel("alpha", 5, can_complete=True, is_loaded=True)]
     assert not report.is_simulated
     assert [(model.name, model.size_bytes) for model in _known(keeper)] == [("alpha", 5)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "loaded_with", "num_ctx"),
+    [
+        ('num_ctx                        8192\nstop                           "num_ctx 1"', 4096, 8192),
+        ("num_thread                     1", 4096, 4096),
+        (None, 4096, 4096),
+        ("", None, None),
+    ],
+)
+def test_the_context_that_a_model_is_loaded_with(
+    keeper: Keeper,
+    ollama: FakeTransport,
+    parameters: str | None,
+    loaded_with: int | None,
+    num_ctx: int | None,
+) -> None:
+    """What its Modelfile says, else what it was last seen with; also after it was unloaded."""
+    ollama.answers["/api/show"] = {"capabilities": ["completion"], "parameters": parameters}
+    loaded = {"name": "Alpha:latest", "digest": "a", "context_length": loaded_with}
+    ollama.answers["/api/ps"] = {"models": [loaded]}
+    watched = Registry(keeper)
+    watched.run_once()
+    ollama.answers["/api/ps"] = {"models": []}
+    (model,) = watched.run_once().models
+    assert (model.num_ctx, model.is_loaded) == (num_ctx, False)
 
 
 def test_an_ollama_that_is_away_is_reported_with_what_it_had(keeper: Keeper, ollama: FakeTransport) -> None:
@@ -578,3 +607,15 @@ def test_a_pause_survives_a_flush(keeper: Keeper) -> None:
     keeper.redis.flushall()
     assert pauses.run_once(keeper) == 1
     assert paused_models(keeper.redis) == {"alpha"}
+
+
+# --- ageing -----------------------------------------------------------------------------------------
+
+
+def test_what_waits_is_lifted_when_it_is_due(keeper: Keeper, ollama: FakeTransport) -> None:
+    """A job that waited its level's time is one level higher; the queues are those of every model known."""
+    Registry(keeper).run_once()
+    line_up(keeper.redis, "alpha", 5, "old", utc_now() + 119 * SECOND)
+    line_up(keeper.redis, "alpha", 5, "young", utc_now() + 140 * SECOND)
+    assert ageing.run_once(keeper) == 1
+    assert lined_up(keeper.redis, "alpha") == {4: ["old"], 5: ["young"]}
