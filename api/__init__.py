@@ -21,12 +21,14 @@ from api.backlog import init_backlog
 from api.commands import init_commands
 from api.configuration import init_configuration
 from api.database import get_database, init_database
+from api.database_commands import init_database_commands
 from api.documentation import make_app
 from api.errors import init_errors
 from api.incoming import init_incoming
 from api.late import share_database
 from api.live import init_live
 from api.rate_limits import init_rate_limits
+from jobs.schema import end_if_newer
 from settings import Settings, get_settings
 
 _SERVING_COMMANDS = frozenset({"run", "routes", "shell"})
@@ -40,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings: Another configuration than the environment's, for tests.
     """
     settings = settings or get_settings()
+    end_if_newer(settings.database_url)
     app = make_app(__name__)
     # Both forms of the last slash are the same route; nothing is ever redirected, POST least of all.
     app.url_map.strict_slashes = False
@@ -52,6 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_rate_limits(app)
     init_live(app, settings)
     init_commands(app)
+    init_database_commands(app)
     with app.app_context():
         database = get_database()
     init_backlog(app, database, settings.max_pending)

@@ -15,8 +15,9 @@ COMMAND_TIMEOUT_SECONDS = 300.0
 
 
 def upgrade_database(environment: Mapping[str, str]) -> None:
-    """Brings the tables up to date; nothing happens where they are."""
-    _flask(environment, "db", "upgrade")
+    """Brings the tables up to date; nothing happens where they are. Says where it copied the old ones to."""
+    for line in _flask(environment, "db", "upgrade").splitlines():
+        say(line)
 
 
 def ensure_admin_key(places: Places, environment: Mapping[str, str]) -> None:

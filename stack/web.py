@@ -5,6 +5,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+from jobs.schema import end_if_newer  # noqa: E402
 from settings import get_settings  # noqa: E402
 
 _settings = get_settings()
@@ -25,3 +26,8 @@ keepalive = 75
 graceful_timeout = 8
 # It would be put into the home folder, and two stacks on one machine would share it.
 control_socket_disable = True
+
+
+def on_starting(_server: object) -> None:
+    """In the parent: a child that ends at its start is started again and again."""
+    end_if_newer(_settings.database_url)

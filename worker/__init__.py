@@ -7,10 +7,19 @@ boot steps and the way a task runs. `tasks` alone only submits.
 
 import logging
 
+from celery.signals import celeryd_init
+
+from jobs.schema import end_if_newer
+from settings import get_settings
 from tasks import app
 from tasks.job_task import JobTask
 from tasks.resources import pool_connections
 from worker import bootsteps, child, drain, execution, revoking, task_events, turns
+
+
+def _refuse_newer_database(**_: object) -> None:
+    end_if_newer(get_settings().database_url)
+
 
 pool_connections(False)  # the prefork parent; each child pools for itself
 JobTask.runner = execution.run_job
@@ -20,6 +29,8 @@ app.steps["consumer"].add(bootsteps.QueueStep)
 app.steps["consumer"].add(turns.TurnStep)
 app.steps["consumer"].add(task_events.TaskEventsStep)
 child.connect_signals()
+# Before anything is forked.
+celeryd_init.connect(_refuse_newer_database, weak=False)
 # "Task received" is written before the task is handed to a child, in the way of its first token.
 logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 revoking.install()
