@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 
 from api.command_errors import told_in_one_line
 from api.database import get_database
+from api.database_move import move
 from jobs.instants import utc_now
 from jobs.schema import known_revisions, sqlite_file, stored_revision
 
@@ -71,4 +72,5 @@ def copy_sqlite(file: Path, copy: Path) -> Path:
 
 def init_database_commands(app: Flask) -> None:
     db.add_command(upgrade)
+    db.add_command(move)
     app.cli.add_command(db)

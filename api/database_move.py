@@ -1,0 +1,137 @@
+"""`flask --app api db move`: a SQLite installation becomes a Postgres one."""
+
+import click
+import redis
+import requests
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+from pydantic import ValidationError
+from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.command_errors import told_in_one_line
+from api.configuration import current_settings
+from api.database import get_database
+from jobs.copying import copy_rows, count_rows
+from jobs.errors import InvalidRequest
+from jobs.keys import LOCAL_KEY_ID
+from jobs.models import ApiKey, Base
+from jobs.schema import known_revisions, stored_revision
+from jobs.workers import live_workers
+from settings import Settings
+
+WEB_TIMEOUT_SECONDS = 1.0
+# Celery's tables number their rows from these; as celery.backends.database.models has them.
+CELERY_SEQUENCES = {"celery_taskmeta": "task_id_sequence", "celery_tasksetmeta": "taskset_id_sequence"}
+
+
+@click.command("move")
+@click.option("--to", "url", required=True, help="postgresql://USER:PASSWORD@HOST/NAME, an empty database.")
+@with_appcontext
+def move(url: str) -> None:
+    """Copy everything from this SQLite installation into an empty Postgres."""
+    with told_in_one_line():
+        settings = current_settings()
+        target_settings = _target(settings, url)
+        source = get_database().engine
+        _check_source(source)
+        _check_nothing_runs(settings)
+        _make_tables(target_settings)
+        copied = _copy(source, target_settings)
+    for name, rows in copied.items():
+        click.echo(f"{name}: {rows} rows")
+    click.echo(
+        "All rows are there. Set DATABASE_URL to the new database and start again; the old file is as it was."
+    )
+
+
+def _target(settings: Settings, url: str) -> Settings:
+    try:
+        found = Settings(**{**settings.model_dump(), "database_url": url})
+    except ValidationError:
+        raise InvalidRequest("--to: expected postgresql://USER:PASSWORD@HOST/NAME") from None
+    if not found.database_url.startswith("postgresql"):
+        raise InvalidRequest("--to: expected postgresql://USER:PASSWORD@HOST/NAME")
+    return found
+
+
+def _check_source(source: Engine) -> None:
+    if source.dialect.name != "sqlite":
+        raise InvalidRequest("DATABASE_URL is no SQLite file: there is nothing to move")
+    with source.connect() as connection:
+        revision, newest = stored_revision(connection), known_revisions()[-1]
+    if revision != newest:
+        raise InvalidRequest(
+            f"this database is at revision {revision}, the code at {newest}: "
+            "run `flask --app api db upgrade` first"
+        )
+
+
+def _check_nothing_runs(settings: Settings) -> None:
+    """What is accepted or finished during the move would stay behind."""
+    from tasks.resources import connect_redis
+
+    try:
+        workers = [worker.name for worker in live_workers(connect_redis(settings, timeout_seconds=1.0))]
+    except redis.RedisError:
+        workers = []
+    if workers:
+        raise InvalidRequest(f"{workers[0]} is running: stop all workers and the web first (make stop)")
+    try:
+        requests.get(f"{settings.base_url}/healthz", timeout=WEB_TIMEOUT_SECONDS)
+    except requests.RequestException:
+        return
+    raise InvalidRequest(f"the web answers at {settings.base_url}: stop it and all workers first (make stop)")
+
+
+def _make_tables(settings: Settings) -> None:
+    from api import create_app  # late: it is what registers this command
+
+    app = create_app(settings)
+    with app.app_context():
+        database = get_database()
+        try:
+            upgrade()
+        finally:
+            database.close()
+
+
+def _copy(source: Engine, settings: Settings) -> dict[str, int]:
+    """
+    All rows in one transaction.
+
+    Raises:
+        InvalidRequest: the target has rows already, or not as many as the source afterwards.
+    """
+    from api import create_app
+
+    celerys = MetaData()
+    celerys.reflect(source, only=list(CELERY_SEQUENCES))
+    tables = [*Base.metadata.sorted_tables, *celerys.sorted_tables]
+    with create_app(settings).app_context():
+        database = get_database()
+        try:
+            with source.connect() as from_here, database.transaction() as to_there:
+                _empty(to_there, tables)
+                expected = count_rows(from_here, tables)
+                with click.progressbar(length=sum(expected.values()), label="copying", show_pos=True) as bar:
+                    copy_rows(from_here, to_there, tables, sequences=CELERY_SEQUENCES, on_rows=bar.update)
+                counted = count_rows(to_there, tables)
+                if counted != expected:
+                    raise InvalidRequest(f"rows differ, nothing was moved: {expected} here, {counted} there")
+                return counted
+        except SQLAlchemyError as error:
+            raise InvalidRequest(f"nothing was moved: {type(error).__name__}") from error
+        finally:
+            database.close()
+
+
+def _empty(connection: Connection, tables: list[Table]) -> None:
+    """Take away what the migrations wrote; what anybody else wrote is not ours to take."""
+    strangers = select(func.count()).select_from(ApiKey).where(ApiKey.id != LOCAL_KEY_ID)
+    rows = count_rows(connection, [table for table in tables if table.name != ApiKey.__tablename__])
+    rows[ApiKey.__tablename__] = connection.execute(strangers).scalar_one()
+    full = [name for name, count in rows.items() if count]
+    if full:
+        raise InvalidRequest(f"the target is not empty: it has rows in {', '.join(full)}")
+    connection.execute(delete(ApiKey))
