@@ -1,16 +1,14 @@
 """Paddock's Ollama and OpenAI routes answer the recorded exchanges as Ollama did, but for listed reasons."""
 
-import json
 import re
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from bench.local_stack import LocalStack, local_stack
+from bench.local_stack import LocalStack
 from tests.conformance import recordings
 from tests.conformance.test_simulator_recordings import BEFORE, PREPARED
 
@@ -52,21 +50,6 @@ EXCEPTIONS: dict[str, str] = {
 NAMES = [name for name in recordings.names() if name not in EXCEPTIONS]
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    """The whole stack in front of a simulator with the recorded models, quick ones all."""
-    settings = {"PADDOCK_BACKOFF_SECONDS": "0"}
-    with local_stack(slots=1, simulator_options=("--models", "wire"), settings=settings) as running:
-        yield running
-
-
-def _control(stack: LocalStack, **switches: Any) -> None:
-    data = json.dumps(switches).encode()
-    request = urllib.request.Request(f"{stack.ollama_url}/simulator/control", data=data, method="POST")
-    with urllib.request.urlopen(request, timeout=10):
-        pass
-
-
 def _wait_for_report(name: str) -> None:
     """What is loaded is known a second later."""
     if name.startswith("ps_"):
@@ -78,16 +61,18 @@ def _content_type(answer: recordings.Answer) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exchange_has_the_recorded_status_keys_and_lines(stack: LocalStack, name: str) -> None:
+def test_an_exchange_has_the_recorded_status_keys_and_lines(
+    stack: LocalStack, control: Callable[..., None], name: str
+) -> None:
     """Through the queue a client sees what it saw without."""
     recording = recordings.load(name)
     port = urlsplit(stack.base_url).port
     assert port is not None
-    _control(stack, reset=True)
+    control()
     for earlier in BEFORE.get(name, []):
         recordings.replay(recordings.load(earlier), port, stack.headers)
     _wait_for_report(name)
-    _control(stack, **PREPARED.get(name, {}))
+    control(**PREPARED.get(name, {}), reset=False)
     recorded = recordings.recorded_answer(recording)
     answered = recordings.replay(recording, port, stack.headers)
     assert answered.status == recorded.status, answered.body
