@@ -1,5 +1,6 @@
 """Ollama as the tasks and the worker see it: their transport, without a network."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -23,6 +24,8 @@ class FakeStream:
     def __init__(self, pieces: list[Chunk | Exception]) -> None:
         self._pieces = pieces
         self.final: Chunk | None = None
+        self.line = b""
+        self.is_one_object = False
         self.is_closed = False
 
     def __enter__(self) -> Self:
@@ -37,7 +40,18 @@ class FakeStream:
                 raise piece
             if piece.get("done"):
                 self.final = piece
+            self.line = json.dumps(piece).encode()
             yield piece
+
+
+class FakeOpenAIStream(FakeStream):
+    """The same as server-sent events."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for piece in super().__iter__():
+            self.line = b"data: " + self.line
+            yield piece
+        self.line = b"data: [DONE]"
 
 
 class FakeTransport:
@@ -68,6 +82,10 @@ class FakeTransport:
         if isinstance(self.pieces[0], Exception):
             raise self.pieces[0]
         return FakeStream(self.pieces)
+
+    def stream_openai(self, path: str, body: Any, **given: Any) -> FakeStream:
+        self.stream(path, body, **given)
+        return FakeOpenAIStream(self.pieces)
 
     def request(self, method: str, path: str, body: Any = None, **given: Any) -> Any:
         self.calls.append({"path": path, "body": body, "method": method, **given})
