@@ -17,6 +17,7 @@ from jobs.database import Database
 from jobs.models import Attempt, Chord, ChordPart, HistoryEntry, Job, JobPayload, JobResult
 from jobs.workers import live_workers
 from settings import ROOT, get_settings
+from tasks import app
 from tests.simulator_process import SimulatorProcess
 
 READY_SECONDS = 30.0
@@ -142,6 +143,13 @@ class System:
     def close(self) -> None:
         self.redis.close()
         self.kill_valkey()
+
+
+def consumed_queues(worker: Worker) -> set[str]:
+    """The queues that a worker says it consumes, when asked as Flower asks."""
+    answers = app.control.inspect(timeout=0.5).active_queues() or {}
+    own = f"paddock-{worker.pid}@"
+    return {queue["name"] for name, queues in answers.items() if name.startswith(own) for queue in queues}
 
 
 def all_text(value: Any) -> str:
