@@ -55,6 +55,18 @@ def read_own_history(job_id: str) -> tuple[Job, list[Moment]]:
         return job, read_history(session, job)
 
 
+def read_own_position(job_id: str) -> tuple[Job, int | None]:
+    """
+    A job of the caller's, and its `queue_position`.
+
+    Raises:
+        JobNotFound: there is none, or it is somebody else's.
+    """
+    with get_database().reading() as session:
+        job = _find(session, job_id, caller())
+        return job, queue_position(session, job)
+
+
 def check_own_job(job_id: str) -> None:
     """
     Make sure that a job is the caller's.

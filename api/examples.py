@@ -26,7 +26,7 @@ _PENDING = {
     "model": MODEL,
     "priority": 5,
     "queue_position": 3,
-    "estimated_wait_seconds": None,
+    "estimated_wait_seconds": 4.8,
     "attempts": 0,
     "created_at": CREATED,
     "started_at": None,
@@ -42,8 +42,7 @@ _PENDING = {
     "error": None,
     "result_data": None,
     "urls": {
-        **{name: f"/api/llm/jobs/{JOB_ID}/{name}/" for name in ("status", "result", "events", "cancel")},
-        "why": None,
+        name: f"/api/llm/jobs/{JOB_ID}/{name}/" for name in ("status", "result", "events", "cancel", "why")
     },
 }
 _COMPLETED = {
@@ -51,6 +50,7 @@ _COMPLETED = {
     "status": "completed",
     "is_complete": True,
     "queue_position": None,
+    "estimated_wait_seconds": None,
     "started_at": STARTED,
     "completed_at": COMPLETED,
     "queue_seconds": 1.0,
@@ -67,6 +67,7 @@ _FAILED = {
     "status": "failed",
     "is_complete": True,
     "queue_position": None,
+    "estimated_wait_seconds": None,
     "attempts": 1,
     "started_at": STARTED,
     "completed_at": COMPLETED,
@@ -128,6 +129,19 @@ EXAMPLES: dict[str, Any] = {
         "spans": [
             {"name": "waiting", "began_at": CREATED, "ended_at": STARTED},
             {"name": "running", "began_at": STARTED, "ended_at": COMPLETED},
+        ],
+    },
+    "Why": {
+        "job_id": JOB_ID,
+        "status": "pending",
+        "queue_position": 3,
+        "position_capped": False,
+        "model_loads_ahead": 0,
+        "slots": {"total": 2, "busy": 2},
+        "estimated_wait": {"seconds": 4.8, "low": 2.1, "high": 7.5},
+        "reasons": [
+            {"code": "jobs_ahead", "message": "3 jobs of the same model go first."},
+            {"code": "slots_busy", "message": "All 2 slots are busy."},
         ],
     },
     "SubmittedJob": {"job_id": JOB_ID},

@@ -17,6 +17,7 @@ from api.rendering import render_job, render_whole
 from api.schemas import JobAnswer
 from api.tables import print_table
 from api.timeline import draw_timeline
+from api.why import explain_wait
 from jobs.errors import JobNotFound
 from jobs.history import read_history
 from jobs.housekeeping import purge_completed
@@ -24,7 +25,7 @@ from jobs.keys import LOCAL_KEY_ID, KeyService
 from jobs.listing import JobFilter, list_jobs
 from jobs.model_names import normalise_model
 from jobs.models import Job
-from jobs.queries import JobView, find_job, view_job
+from jobs.queries import JobView, find_job, queue_position, view_job
 from jobs.requests import parse_priority, validate_submit
 from jobs.results import text_of
 from jobs.states import Status
@@ -32,7 +33,7 @@ from var_files import ADMIN_KEY_FILE
 
 DAY_SECONDS = 24 * 3600.0
 
-jobs = AppGroup("jobs", help="Jobs: submit, show, history, list, watch, priority, cancel, retry, purge.")
+jobs = AppGroup("jobs", help="Jobs: submit, show, why, history, list, watch, priority, cancel, retry, purge.")
 
 
 @jobs.command()
@@ -70,6 +71,24 @@ def history(job_id: str) -> None:
         click.echo(f"{job.id}  {job.task}  {job.model}  {job.status}")
         for line in draw_timeline(read_history(session, job), datetime.now(UTC)):
             click.echo(line)
+
+
+@jobs.command()
+@click.argument("job_id")
+def why(job_id: str) -> None:
+    """What a job waits for, and for how long."""
+    with told_in_one_line():
+        with get_database().reading() as session:
+            job = _find(session, job_id)
+            position = queue_position(session, job)
+        answer = explain_wait(job, position)
+    wait = answer.estimated_wait
+    if wait.seconds is not None:
+        click.echo(f"starts in about {wait.seconds:.1f} s ({wait.low:.1f} to {wait.high:.1f} s)")
+    elif wait.low is not None:
+        click.echo(f"starts in {wait.low:.1f} s at the earliest")
+    for reason in answer.reasons:
+        click.echo(f"{reason.code}: {reason.message}")
 
 
 @jobs.command("list")

@@ -3,7 +3,14 @@
 from flask import Response, request
 from flask_openapi import APIBlueprint, Tag
 
-from api.access import job_reader, list_own_jobs, read_own_history, status_reader, view_own_job
+from api.access import (
+    job_reader,
+    list_own_jobs,
+    read_own_history,
+    read_own_position,
+    status_reader,
+    view_own_job,
+)
 from api.documentation import answers
 from api.late import get_resources
 from api.list_query import ListQuery
@@ -11,10 +18,21 @@ from api.live import live_events
 from api.preferences import wait_as_preferred
 from api.rendering import render_history, render_job, render_whole, respond, respond_job
 from api.results import require_completed
-from api.schemas import EventsQuery, HistoryAnswer, JobAnswer, JobList, JobPath, MoveJob, WaitQuery, WholeJob
+from api.schemas import (
+    EventsQuery,
+    HistoryAnswer,
+    JobAnswer,
+    JobList,
+    JobPath,
+    MoveJob,
+    WaitQuery,
+    WholeJob,
+    WhyAnswer,
+)
 from api.sse import JobStream, last_event_id
 from api.submitting import cancel_own_job, move_own_job, respond_submitted, retry_own_job, submit_job
 from api.waiting import wait_until_complete
+from api.why import explain_wait
 from jobs.requests import SubmitJob
 from jobs.states import Status
 
@@ -74,6 +92,12 @@ def move(path: JobPath, body: MoveJob) -> Response:
 def history(path: JobPath) -> Response:
     """What has happened to a job, the earliest first."""
     return respond(render_history(*read_own_history(path.job_id)))
+
+
+@blueprint.get("/<job_id>/why/", responses=answers({200: WhyAnswer}, 404))
+def why(path: JobPath) -> Response:
+    """What a job waits for, and for how long."""
+    return respond(explain_wait(*read_own_position(path.job_id)))
 
 
 @blueprint.post("/<job_id>/cancel/", responses=answers({202: JobAnswer}, 404, 409))

@@ -8,6 +8,7 @@ from flask import Response
 from pydantic import BaseModel
 
 from api.errors import retry_after
+from api.late import get_resources
 from api.schemas import (
     AttemptAnswer,
     HistoryAnswer,
@@ -67,7 +68,7 @@ def render_history(job: Job, moments: list[Moment]) -> HistoryAnswer:
 def _fields(view: JobView, root: str) -> dict[str, Any]:
     job = view.job
     path = job_path(job.id, root)
-    urls = {name: f"{path}{name}/" for name in ("status", "result", "events", "cancel")}
+    urls = {name: f"{path}{name}/" for name in ("status", "result", "events", "cancel", "why")}
     return {
         "job_id": job.id,
         "status": Status(job.status),
@@ -77,7 +78,7 @@ def _fields(view: JobView, root: str) -> dict[str, Any]:
         "model": job.model,
         "priority": job.priority,
         "queue_position": view.queue_position,
-        "estimated_wait_seconds": None,
+        "estimated_wait_seconds": estimated_wait_seconds(job, view.queue_position),
         "attempts": job.attempts,
         "created_at": job.created_at,
         "started_at": job.started_at,
@@ -94,6 +95,14 @@ def _fields(view: JobView, root: str) -> dict[str, Any]:
         "result_data": view.result_data,
         "urls": JobUrls(**urls),
     }
+
+
+def estimated_wait_seconds(job: Job, queue_position: int | None) -> float | None:
+    """Of a job that waits; None where it is not known."""
+    if queue_position is None:
+        return None
+    found = get_resources().forecaster.estimate(job, queue_position)
+    return None if found is None else round(found.seconds, 3)
 
 
 def _error(job: Job, attempts: list[Attempt]) -> JobError | None:

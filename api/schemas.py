@@ -18,6 +18,7 @@ from pydantic import (
 
 from jobs.instants import isoformat
 from jobs.models import ID_LENGTH
+from jobs.reasons import ReasonCode
 from jobs.requests import Kind, ModelName, Priority
 from jobs.states import Status
 
@@ -101,13 +102,13 @@ class JobError(BaseModel):
 
 
 class JobUrls(BaseModel):
-    """Where to go on; null: there is no such route yet."""
+    """Where to go on."""
 
     status: str
     result: str
     events: str
     cancel: str
-    why: str | None = None
+    why: str
 
 
 class JobAnswer(BaseModel):
@@ -123,7 +124,9 @@ class JobAnswer(BaseModel):
     model: str
     priority: int = Field(description="As submitted: 0 (most urgent) to 9.")
     queue_position: int | None = Field(description="Jobs ahead of it, at most 1000; null unless it waits.")
-    estimated_wait_seconds: float | None = Field(description="Null where it is not known.")
+    estimated_wait_seconds: float | None = Field(
+        description="Until it starts, if nothing more urgent comes; null where it is not known."
+    )
     attempts: int = Field(description="Runs that failed or whose worker was lost.")
     created_at: Time
     started_at: Time | None
@@ -194,6 +197,43 @@ class HistoryAnswer(BaseModel):
     status: Status
     events: list[MomentAnswer]
     spans: list[SpanAnswer] = Field(description="The same as stretches of time: waiting, loading, running.")
+
+
+class WaitRange(BaseModel):
+    """Seconds; most waits are between `low` and `high`. Null where it is not known."""
+
+    seconds: float | None
+    low: float | None
+    high: float | None
+
+
+class Slots(BaseModel):
+    """Of the workers that can run the job now."""
+
+    total: int
+    busy: int
+
+
+class ReasonAnswer(BaseModel):
+    """One thing that a job waits for. `code` is stable; `message` is for people."""
+
+    code: ReasonCode
+    message: str
+
+
+class WhyAnswer(BaseModel):
+    """What a job waits for; of one that does not wait, why not."""
+
+    model_config = ConfigDict(title="Why")
+
+    job_id: str
+    status: Status
+    queue_position: int | None
+    position_capped: bool = Field(description="There are more jobs ahead than queue_position says.")
+    model_loads_ahead: int | None = Field(description="Null where it is not known.")
+    slots: Slots
+    estimated_wait: WaitRange = Field(description="Until it starts, if nothing more urgent comes.")
+    reasons: list[ReasonAnswer] = Field(description="What weighs most comes first.")
 
 
 class JobList(BaseModel):

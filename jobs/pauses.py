@@ -17,6 +17,7 @@ from jobs.instants import utc_now
 from jobs.models import PausedQueue
 
 PAUSED_KEY = "paddock:paused"
+_ALL_PAUSED = select(PausedQueue.model, PausedQueue.paused_at)
 
 
 def paused_models(client: Any) -> set[str]:
@@ -26,7 +27,7 @@ def paused_models(client: Any) -> set[str]:
 
 def read_paused(session: Session) -> dict[str, datetime]:
     """Since when each paused model is."""
-    rows = session.execute(select(PausedQueue.model, PausedQueue.paused_at))
+    rows = session.execute(_ALL_PAUSED)
     return {row.model: row.paused_at for row in rows}
 
 

@@ -16,6 +16,7 @@ import redis
 from jobs.catalog import ModelCatalog
 from jobs.database import Database
 from jobs.events import EventWriter
+from jobs.forecast import Forecaster
 from jobs.model_names import normalise_model
 from jobs.records import Policy
 from jobs.service import JobService
@@ -55,6 +56,10 @@ class Resources:
     def catalog(self) -> ModelCatalog:
         model = self.settings.model
         return ModelCatalog(self.database, self.redis, normalise_model(model) if model else None)
+
+    @cached_property
+    def forecaster(self) -> Forecaster:
+        return Forecaster(self.database, self.catalog.workers, self.settings.affinity_seconds)
 
     @cached_property
     def events(self) -> EventWriter:

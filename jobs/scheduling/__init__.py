@@ -5,6 +5,7 @@ What runs next, as pure functions: no clock, no database, no Redis.
     turns       which model's jobs go out next, and when a change of model is over
     together    which models Ollama holds at the same time
     bound       how long a job waits at most
+    estimates   how long it will wait, as things are
 """
 
 from jobs.scheduling.bound import wait_bound_seconds
@@ -17,6 +18,7 @@ from jobs.scheduling.due_times import (
     due_at,
     lifted_before,
 )
+from jobs.scheduling.estimates import Estimate, OtherModel, Pace, estimate_wait, rest_seconds
 from jobs.scheduling.together import LoadedTogether
 from jobs.scheduling.turns import Gate, Turn, Turns, Waiting, next_turn
 
@@ -24,15 +26,20 @@ __all__ = [
     "DEFAULT_PRIORITY",
     "LOWEST_LEVEL",
     "PRIORITIES",
+    "Estimate",
     "Gate",
     "LoadedTogether",
+    "OtherModel",
+    "Pace",
     "Turn",
     "Turns",
     "Waiting",
     "backoff_seconds",
     "current_level",
     "due_at",
+    "estimate_wait",
     "lifted_before",
     "next_turn",
+    "rest_seconds",
     "wait_bound_seconds",
 ]
