@@ -5,21 +5,24 @@ from collections.abc import Collection
 
 class LoadedTogether:
     """
-    Remembers pairs: two that were loaded together fit, until one of them is seen to take the other's place.
+    Remembers pairs: two that were loaded together fit, until one of them comes after the other has gone.
 
-    A memory, because a model that has been idle for its keep-alive is gone from the list
-    and fits all the same.
+    A memory, because a model that loads is not in the list yet, and one that has been idle
+    for its keep-alive is no longer.
     """
 
     def __init__(self) -> None:
         self._pairs: set[frozenset[str]] = set()
         self._loaded: frozenset[str] = frozenset()
+        self._gone: set[str] = set()  # since the last one came: it may have needed their place
 
     def observe(self, loaded: Collection[str]) -> None:
         """What is loaded now."""
         now = frozenset(loaded)
-        for came in now - self._loaded:
-            self._pairs -= {frozenset({came, gone}) for gone in self._loaded - now}
+        self._gone = (self._gone | self._loaded) - now
+        if came := now - self._loaded:
+            self._pairs -= {frozenset({one, other}) for one in came for other in self._gone}
+            self._gone.clear()
         self._pairs |= {frozenset({one, other}) for one in now for other in now if one < other}
         self._loaded = now
 

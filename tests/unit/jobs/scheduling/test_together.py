@@ -25,6 +25,14 @@ def test_one_that_takes_the_others_place_does_not_fit() -> None:
     """Whatever was seen before."""
     assert _seen("a", "b").with_model("a") == {"a"}
     assert _seen("ab", "a", "b").with_model("a") == {"a"}
+    assert _seen("ab", "a", "", "", "b").with_model("a") == {"a"}  # the list is empty during a load
+    assert _seen("abc", "ac", "c", "bc").with_model("a") == {"a", "c"}
+
+
+def test_one_that_comes_back_alone_is_learned_again() -> None:
+    """What went for idleness looks the same as what had to go."""
+    assert _seen("ab", "", "a").with_model("a") == {"a"}
+    assert _seen("ab", "", "a", "ab").with_model("a") == {"a", "b"}
 
 
 def test_three_fit_only_if_each_two_do() -> None:
