@@ -1,13 +1,17 @@
 """`flask --app api db move`: a SQLite installation becomes a Postgres one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 import redis
 import requests
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, delete, func, select
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from api.command_errors import told_in_one_line
 from api.configuration import current_settings
@@ -21,6 +25,7 @@ from jobs.workers import live_workers
 from settings import Settings
 
 WEB_TIMEOUT_SECONDS = 1.0
+BUSY_TIMEOUT_SECONDS = 2.0
 # Celery's tables number their rows from these; as celery.backends.database.models has them.
 CELERY_SEQUENCES = {"celery_taskmeta": "task_id_sequence", "celery_tasksetmeta": "taskset_id_sequence"}
 
@@ -111,7 +116,7 @@ def _copy(source: Engine, settings: Settings) -> dict[str, int]:
     with create_app(settings).app_context():
         database = get_database()
         try:
-            with source.connect() as from_here, database.transaction() as to_there:
+            with _alone(source) as from_here, database.transaction() as to_there:
                 _empty(to_there, tables)
                 expected = count_rows(from_here, tables)
                 with click.progressbar(length=sum(expected.values()), label="copying", show_pos=True) as bar:
@@ -124,6 +129,28 @@ def _copy(source: Engine, settings: Settings) -> dict[str, int]:
             raise InvalidRequest(f"nothing was moved: {type(error).__name__}") from error
         finally:
             database.close()
+
+
+@contextmanager
+def _alone(source: Engine) -> Iterator[Connection]:
+    """
+    The source, to be read; until the end no other process can open it.
+
+    Raises:
+        InvalidRequest: some process has it open, and would go on to write to it.
+    """
+    source.dispose()
+    # In this mode from its first access on, SQLite locks the file against readers too.
+    engine = create_engine(source.url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    with engine.connect() as connection:
+        try:
+            connection.exec_driver_sql("PRAGMA locking_mode=EXCLUSIVE")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError:
+            raise InvalidRequest(
+                "nothing was moved: another process has the SQLite file open; stop it first (make stop)"
+            ) from None
+        yield connection
 
 
 def _empty(connection: Connection, tables: list[Table]) -> None:

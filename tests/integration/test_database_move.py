@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sqlalchemy import column, func, insert, select, table, text
 
 from jobs.copying import BATCH_ROWS
 from jobs.database import Database
+from jobs.instants import utc_now
 from jobs.models import Base
 from jobs.requests import validate_submit
 from jobs.service import JobService
@@ -114,6 +117,7 @@ def test_a_move_that_broke_off_can_be_repeated(var: Path, target: str) -> None:
         connection.execute(
             text("UPDATE jobs SET model = :long WHERE id = (SELECT max(id) FROM jobs)"), {"long": "m" * 999}
         )
+    database.close()
     broken = flask(var, "db", "move", "--to", target)
     assert broken.returncode != 0
     assert "nothing was moved" in broken.stderr
@@ -155,3 +159,42 @@ def test_a_running_installation_is_not_moved(var: Path, target: str) -> None:
         server.server_close()
     assert done.returncode != 0
     assert "make stop" in done.stderr
+
+
+def test_a_file_that_is_open_elsewhere_is_not_moved(var: Path, target: str) -> None:
+    """Whoever has it open would go on to write to it."""
+    with closing(sqlite3.connect(var / "paddock.db")) as connection:
+        connection.execute("SELECT count(*) FROM jobs").fetchone()
+        done = flask(var, "db", "move", "--to", target)
+    assert done.returncode != 0
+    assert "another process has the SQLite file open" in done.stderr
+    assert rows(target)["jobs"] == []
+
+
+def test_values_that_the_models_would_change(var: Path, target: str) -> None:
+    """JSON goes text for text, null apart from no value; NUL is replaced; numbers go on."""
+    with closing(sqlite3.connect(var / "paddock.db")) as connection:
+        first, second = connection.execute("SELECT id FROM jobs ORDER BY id LIMIT 2").fetchall()
+        connection.execute(
+            "UPDATE job_payloads SET input = ?, canvas = 'null' WHERE job_id = ?", ('{"a":  [1.50]}', *first)
+        )
+        connection.execute("UPDATE job_payloads SET canvas = NULL WHERE job_id = ?", second)
+        connection.execute("UPDATE jobs SET error_message = ? WHERE id = ?", ("a\0b\t\\N", *first))
+        connection.execute("DELETE FROM job_history")
+        connection.execute(
+            "INSERT INTO job_history (id, job_id, at, event, detail) VALUES (41, ?, 1, 'e', '{}')", first
+        )
+        connection.commit()
+    done = flask(var, "db", "move", "--to", target)
+    assert done.returncode == 0, done.stderr
+    database = Database.connect(target)
+    with database.transaction() as connection:
+        payloads = text("SELECT input::text, canvas::text FROM job_payloads ORDER BY job_id LIMIT 2")
+        (given, null), (_, absent) = connection.execute(payloads).all()
+        assert (given, null, absent) == ('{"a":  [1.50]}', "null", None)
+        message = connection.execute(text("SELECT error_message FROM jobs WHERE id = :id"), {"id": first[0]})
+        assert message.scalar_one() == "a\N{REPLACEMENT CHARACTER}b\t\\N"
+        history = insert(Base.metadata.tables["job_history"]).returning(text("id"))
+        entry = {"job_id": first[0], "at": utc_now(), "event": "e", "detail": {}}
+        assert connection.execute(history, entry).scalar_one() == 42
+    database.close()
