@@ -1,6 +1,7 @@
 """Installing and removing models: Ollama's own routes, for admins, passed on to one worker's Ollama."""
 
 import re
+import sys
 
 from flask import Response, request
 from flask_openapi import APIBlueprint
@@ -9,7 +10,7 @@ from api.admin.blueprints import require_admin
 from api.answers import dump
 from api.errors import WrongField
 from api.schemas import Parameters
-from api.upstream import pass_on, worker_named
+from api.upstream import pass_on, until_reported, worker_named
 from api.wire_requests import read_object
 from jobs.workers import WorkerReport
 
@@ -26,7 +27,7 @@ class BlobPath(Parameters):
 @blueprint.post("/pull")
 def pull() -> Response:
     """Install a model; the answer is its progress."""
-    return _pass_on()
+    return _pass_on(is_known_then=True)
 
 
 @blueprint.post("/push")
@@ -38,13 +39,13 @@ def push() -> Response:
 @blueprint.post("/create")
 def create() -> Response:
     """Make a model from another one or from files."""
-    return _pass_on()
+    return _pass_on(is_known_then=True)
 
 
 @blueprint.post("/copy")
 def copy() -> Response:
     """Give a model another name."""
-    return _pass_on()
+    return _pass_on(is_known_then=True)
 
 
 @blueprint.delete("/delete")
@@ -54,9 +55,9 @@ def delete() -> Response:
 
 
 @blueprint.route("/blobs/<digest>", methods=["HEAD"])
-def has_blob(path: BlobPath) -> Response:
+def has_blob(digest: str) -> Response:
     """Whether a file is there already."""
-    _check_digest(path.digest)
+    _check_digest(digest)
     return pass_on(_worker_named(), b"")
 
 
@@ -64,12 +65,15 @@ def has_blob(path: BlobPath) -> Response:
 def add_blob(path: BlobPath) -> Response:
     """Upload a file for `create`, of any size."""
     _check_digest(path.digest)
-    request.max_content_length = None
+    request.max_content_length = sys.maxsize  # None would be the setting's
     return pass_on(_worker_named(), request.stream)
 
 
-def _pass_on() -> Response:
-    return pass_on(_worker_named(), dump(read_object("api.Request")).encode())
+def _pass_on(*, is_known_then: bool = False) -> Response:
+    """With `is_known_then`, the answer ends when requests may name the model."""
+    worker = _worker_named()
+    then = until_reported if is_known_then else None
+    return pass_on(worker, dump(read_object("api.Request")).encode(), then=then)
 
 
 def _check_digest(digest: str) -> None:

@@ -1,7 +1,9 @@
 """Asking a worker's Ollama directly, for what is no generation: nothing of it goes through the queue."""
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,12 +12,16 @@ from flask import Response, request
 
 from api.errors import NoWorker, OllamaNotReached, UnknownWorker
 from api.late import get_resources
+from jobs.catalog import ModelCatalog
 from jobs.errors import ModelNotInstalled
 from jobs.workers import WorkerReport
 from setting_values import is_loopback
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0
+REPORT_SECONDS = 5.0  # a worker that takes longer is not waited for
+_REPORTS = 2  # the first one may have been on its way
+_LOOK_SECONDS = 0.2
 _PASSED_ON = ("Content-Type",)
 
 
@@ -51,12 +57,15 @@ def worker_named(name: str | None) -> WorkerReport:
     raise UnknownWorker(f"{said}; there are: {names}.")
 
 
-def pass_on(worker: WorkerReport, body: Any) -> Response:
+def pass_on(
+    worker: WorkerReport, body: Any, *, then: Callable[[WorkerReport, ModelCatalog], None] | None = None
+) -> Response:
     """
     This request to the same route of the worker's Ollama, and its answer as it comes.
 
     Args:
         body: Bytes, or a stream of them.
+        then: Done before the answer ends, if it is a good one.
 
     Raises:
         OllamaNotReached: there is no answer.
@@ -75,7 +84,9 @@ def pass_on(worker: WorkerReport, body: Any) -> Response:
         )
     except requests.RequestException as error:
         raise OllamaNotReached(_unreachable(worker, type(error).__name__)) from None
-    response = Response(_pieces(answered), status=answered.status_code)
+    catalog = get_resources().catalog
+    end = partial(then, worker, catalog) if then is not None and answered.ok else lambda: None
+    response = Response(_pieces(answered, end), status=answered.status_code)
     response.headers["X-Accel-Buffering"] = "no"
     for name in _PASSED_ON:
         if name in answered.headers:
@@ -84,9 +95,20 @@ def pass_on(worker: WorkerReport, body: Any) -> Response:
     return response
 
 
-def _pieces(answered: requests.Response) -> Iterator[bytes]:
+def until_reported(worker: WorkerReport, catalog: ModelCatalog) -> None:
+    """Wait until the worker has looked at its Ollama once more, so that a new model can be named at once."""
+    seen: set[float] = set()
+    ends_at = time.monotonic() + REPORT_SECONDS
+    while time.monotonic() < ends_at and len(seen) <= _REPORTS:
+        catalog.look_again()
+        seen |= {found.reported_at for found in catalog.workers() if found.name == worker.name}
+        time.sleep(_LOOK_SECONDS)
+
+
+def _pieces(answered: requests.Response, end: Callable[[], None]) -> Iterator[bytes]:
     """As they come, and no later: progress is what they are."""
     yield from answered.iter_content(chunk_size=None)
+    end()
 
 
 def _live_workers() -> list[WorkerReport]:

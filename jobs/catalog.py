@@ -43,6 +43,11 @@ class ModelCatalog:
                 self._read_at = time.monotonic()
             return self._workers
 
+    def look_again(self) -> None:
+        """What workers report now is read at the next use."""
+        with self._lock:
+            self._read_at = float("-inf")
+
     def models(self) -> list[InstalledModel]:
         """What the live workers have; without any, what was last known."""
         live = installed_models(self.workers())
