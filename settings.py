@@ -115,6 +115,14 @@ class Settings(BaseSettings):
     database_url: str = _read(
         "DATABASE_URL", "", "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME", secret=True
     )
+    database_pool_size: Count = _read("PADDOCK_DATABASE_POOL_SIZE", 5, A_COUNT)
+    database_pool_overflow: Annotated[int, Field(ge=0)] = _read(
+        "PADDOCK_DATABASE_POOL_OVERFLOW", 10, "a whole number from 0"
+    )
+    database_recycle_seconds: Seconds = _read("PADDOCK_DATABASE_RECYCLE_SECONDS", 1800.0, SOME_SECONDS)
+    database_connect_timeout_seconds: Annotated[int, Field(ge=2)] = _read(
+        "PADDOCK_DATABASE_CONNECT_TIMEOUT_SECONDS", 5, "whole seconds from 2"
+    )
     redis_url: str = _read("REDIS_URL", "", "redis://HOST:PORT/0, rediss://… or unix:///SOCKET", secret=True)
     given_secret_key: str | None = _read("SECRET_KEY", None, "any text", secret=True)
     host: str = _read("HOST", "127.0.0.1", "an address of this machine, such as 127.0.0.1 or 0.0.0.0")
@@ -230,6 +238,16 @@ class Settings(BaseSettings):
     def redis_configured(self) -> bool:
         """Whether a Redis was named; otherwise the local stack runs an embedded Valkey."""
         return "redis_url" in self.model_fields_set
+
+    @property
+    def database_connections(self) -> dict[str, Any]:
+        """The fields of `jobs.database.Connections`."""
+        return {
+            "pool_size": self.database_pool_size,
+            "pool_overflow": self.database_pool_overflow,
+            "recycle_seconds": self.database_recycle_seconds,
+            "connect_timeout_seconds": self.database_connect_timeout_seconds,
+        }
 
     @property
     def broker_url(self) -> str:

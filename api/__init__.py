@@ -28,6 +28,7 @@ from api.incoming import init_incoming
 from api.late import share_database
 from api.live import init_live
 from api.rate_limits import init_rate_limits
+from jobs.database import Connections
 from jobs.schema import end_if_newer
 from settings import Settings, get_settings
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_configuration(app, settings)
     init_incoming(app, settings.max_body_bytes)
     init_errors(app)
-    init_database(app, settings.database_url)
+    init_database(app, settings.database_url, Connections(**settings.database_connections))
     init_auth(app)
     init_rate_limits(app)
     init_live(app, settings)

@@ -6,7 +6,7 @@ from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
-from jobs.database import Database, engine_options, prepare_engine
+from jobs.database import Connections, Database, engine_options, prepare_engine
 from jobs.models import Base
 from settings import ROOT
 
@@ -29,10 +29,10 @@ migrate = Migrate(
 )
 
 
-def init_database(app: Flask, url: str) -> None:
+def init_database(app: Flask, url: str, connections: Connections | None = None) -> None:
     """Give the app its engine."""
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url, connections or Connections())
     db.init_app(app)
     migrate.init_app(app)
     with app.app_context():

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,12 +31,36 @@ _OWN_CHECKPOINT_PAGES = 20_000
 _SYNCHRONOUS = "paddock_synchronous"  # of a transaction that writes: FULL or NORMAL
 
 
-def engine_options(url: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Connections:
+    """How many connections to Postgres a process keeps, and for how long; SQLite knows none of it."""
+
+    pool_size: int = 5
+    pool_overflow: int = 10
+    recycle_seconds: float = 1800.0
+    connect_timeout_seconds: int = 5
+
+
+_DEFAULT = Connections()
+
+
+def engine_options(url: str, connections: Connections = _DEFAULT, *, pooled: bool = True) -> dict[str, Any]:
     """Arguments of `create_engine` for this database, the same in every process."""
     options: dict[str, Any] = {"hide_parameters": True}  # prompts: errors are logged
     if make_url(url).get_backend_name() == "sqlite":
         return options | {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
-    return options | {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": {"connect_timeout": 5}}
+    options["connect_args"] = {
+        "connect_timeout": connections.connect_timeout_seconds,
+        "application_name": "paddock",
+    }
+    if not pooled:
+        return options
+    return options | {
+        "pool_pre_ping": True,
+        "pool_recycle": connections.recycle_seconds,
+        "pool_size": connections.pool_size,
+        "max_overflow": connections.pool_overflow,
+    }
 
 
 def prepare_engine(engine: Engine, *, is_cooperative: bool = False) -> Engine:
@@ -119,9 +144,9 @@ class Database:
         self._volatile = engine.execution_options(**{_SYNCHRONOUS: "NORMAL"})
 
     @classmethod
-    def connect(cls, url: str, *, pooled: bool = True) -> "Database":
+    def connect(cls, url: str, connections: Connections = _DEFAULT, *, pooled: bool = True) -> "Database":
         """A database of its own; `pooled=False` keeps no connection open between uses."""
-        options = engine_options(url)
+        options = engine_options(url, connections, pooled=pooled)
         if not pooled:
             options = {**options, "poolclass": NullPool}
         return cls(prepare_engine(create_engine(url, **options)))

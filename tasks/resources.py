@@ -14,7 +14,7 @@ from functools import cached_property
 import redis
 
 from jobs.catalog import ModelCatalog
-from jobs.database import Database
+from jobs.database import Connections, Database
 from jobs.events import EventWriter
 from jobs.forecast import Forecaster
 from jobs.model_names import normalise_model
@@ -97,7 +97,12 @@ def get_resources() -> Resources:
             found = _by_process.get(process)
             if found is None:
                 settings = get_settings()
-                found = Resources(settings, Database.connect(settings.database_url, pooled=_pooled))
+                found = Resources(
+                    settings,
+                    Database.connect(
+                        settings.database_url, Connections(**settings.database_connections), pooled=_pooled
+                    ),
+                )
                 _by_process[process] = found
     return found
 
