@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from api.command_errors import told_in_one_line
 from api.database import get_database
+from api.doctor.command import doctor
 from api.job_commands import jobs
 from api.model_commands import models
 from api.queue_commands import queues
@@ -134,3 +135,4 @@ def init_commands(app: Flask) -> None:
     app.cli.add_command(jobs)
     app.cli.add_command(models)
     app.cli.add_command(queues)
+    app.cli.add_command(doctor)

@@ -229,6 +229,14 @@ def read_paces(session: Session) -> dict[str, Pace]:
     return {model: _pace(rows) for model, rows in by_model.items()}
 
 
+def read_loading(session: Session) -> tuple[float, int]:
+    """Of the time that the last jobs took, what share went into loading; and of how many models they were."""
+    rows = [row for row in session.execute(_LAST_JOBS) if row.processing_seconds]
+    took = sum(row.processing_seconds for row in rows)
+    loading = sum(row.load_seconds or 0.0 for row in rows if (row.load_seconds or 0.0) >= LEAST_LOAD_SECONDS)
+    return (loading / took if took else 0.0), len({row.model for row in rows})
+
+
 def _pace(rows: list[Any]) -> Pace:
     loads = [row.load_seconds or 0.0 for row in rows]
     loads = [load if load >= LEAST_LOAD_SECONDS else 0.0 for load in loads]

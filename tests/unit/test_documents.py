@@ -105,7 +105,7 @@ def test_the_example_page_asks_routes_that_exist(routes: set[str]) -> None:
     assert not re.search(r"(src|href)=|https?://|@import", PAGE)
 
 
-@pytest.mark.parametrize("name", ["api.md", "celery.md", "extending.md", "performance.md"])
+@pytest.mark.parametrize("name", ["api.md", "celery.md", "extending.md", "operating.md", "performance.md"])
 def test_every_file_that_is_linked_exists(name: str) -> None:
     """Beside the document."""
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document(name))
