@@ -47,5 +47,8 @@ def read_heads(models: Sequence[str], heads: Sequence[Any]) -> dict[str, Waiting
 
 
 def _seconds(due_at: str) -> float:
-    """A message that somebody else put there says none: it is served first, and found void."""
-    return datetime.fromisoformat(due_at).timestamp() if due_at else 0.0
+    """A message that somebody else put there may say none: it is served first, and found void."""
+    try:
+        return datetime.fromisoformat(due_at).timestamp()
+    except ValueError:
+        return 0.0

@@ -11,7 +11,7 @@ Times are seconds since the epoch.
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 LOADS_A_TURN = 10  # a turn lasts at least so many loads: loading takes a tenth of the time at most
 
@@ -145,7 +145,8 @@ class Turns:
             return [[model] for model in models if model == self.gate.model]
         waiting = {model: waiting[model] for model in models if model in waiting}
         if self.turn is not None:
-            self.turn = replace(self.turn, models=self._together(self.turn.model))
+            # Both may have become known since it began: what fits beside it, and how slow its load was.
+            self.turn = self._begin(self.turn.model, self.turn.began_at)
         chosen = next_turn(self.turn, waiting, now)
         if chosen is None and not running:
             self.turn = None  # idle: whatever comes first begins a new one
@@ -165,12 +166,15 @@ class Turns:
         """A job of this model went out: it may begin the model's turn, and close the gate behind it."""
         if self.turn is not None and model in self.turn.models:
             return
-        models = self._together(model)
-        load_seconds = max(self._load_seconds(one) for one in models)
-        self.turn = Turn(model, models, now, turn_seconds(self._affinity_seconds, load_seconds))
+        self.turn = self._begin(model, now)
         if self._last is None or model not in self._together(self._last):
             self.gate = Gate(model, now)
         self._last = model
+
+    def _begin(self, model: str, at: float) -> Turn:
+        models = self._together(model)
+        load_seconds = max(self._load_seconds(one) for one in models)
+        return Turn(model, models, at, turn_seconds(self._affinity_seconds, load_seconds))
 
 
 def by_due_time(waiting: Mapping[str, Waiting], models: Collection[str]) -> list[str]:

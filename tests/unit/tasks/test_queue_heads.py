@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from jobs.scheduling import Waiting
 from tasks.queue_heads import LOOK, ask_heads, read_heads
 from tasks.queue_lists import list_names
@@ -44,7 +46,8 @@ def test_an_urgent_job_behind_aged_ones_is_seen(redis_client: Any) -> None:
     assert _heads(redis_client, "alpha") == {"alpha": Waiting(NOW.timestamp(), 0)}
 
 
-def test_what_somebody_else_put_there_is_served_first(redis_client: Any) -> None:
+@pytest.mark.parametrize("headers", ["{}", '{"due_at": "soon"}'])
+def test_what_somebody_else_put_there_is_served_first(redis_client: Any, headers: str) -> None:
     """It says neither due time nor level, and is void."""
-    redis_client.lpush(list_names("ollama.alpha")[4], '{"headers": {}}')
+    redis_client.lpush(list_names("ollama.alpha")[4], f'{{"headers": {headers}}}')
     assert _heads(redis_client, "alpha") == {"alpha": Waiting(0.0, 4)}
