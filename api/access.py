@@ -14,13 +14,12 @@ from jobs.history import Moment, read_history
 from jobs.keys import Caller
 from jobs.listing import JobFilter, list_jobs
 from jobs.models import ID_LENGTH, Job
+from jobs.positions import queue_position, queue_positions
 from jobs.queries import (
     JobView,
     find_job,
     list_attempts,
     list_results,
-    queue_position,
-    queue_positions,
     read_status,
     view_job,
 )

@@ -25,7 +25,8 @@ from jobs.keys import LOCAL_KEY_ID, KeyService
 from jobs.listing import JobFilter, list_jobs
 from jobs.model_names import normalise_model
 from jobs.models import Job
-from jobs.queries import JobView, find_job, queue_position, view_job
+from jobs.positions import queue_position
+from jobs.queries import JobView, find_job, view_job
 from jobs.requests import parse_priority, validate_submit
 from jobs.results import text_of
 from jobs.states import Status

@@ -6,7 +6,7 @@ from api.late import get_resources
 from api.schemas import ReasonAnswer, Slots, WaitRange, WhyAnswer
 from jobs.instants import utc_now
 from jobs.models import Job
-from jobs.queries import POSITION_CAP
+from jobs.positions import POSITION_CAP
 from jobs.reasons import explain, slots
 from jobs.scheduling import Estimate
 from jobs.states import Status

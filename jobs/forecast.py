@@ -20,7 +20,7 @@ from jobs.database import Database
 from jobs.instants import utc_now
 from jobs.models import IS_PENDING, IS_RELEASED, IS_RUNNING, Job
 from jobs.pauses import read_paused
-from jobs.queries import POSITION_CAP
+from jobs.positions import POSITION_CAP
 from jobs.scheduling import Estimate, OtherModel, Pace, estimate_wait, rest_seconds
 from jobs.states import Status
 from jobs.workers import WorkerReport

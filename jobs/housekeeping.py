@@ -6,8 +6,9 @@ let one of them win. Which rows a pass takes is a CTE: Postgres may run a subque
 that locks with SKIP LOCKED once for each row, and then its LIMIT limits nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ from jobs.models import (
     JobPayload,
     JobResult,
 )
-from jobs.records import Failure, Publication, Untold
+from jobs.records import Failure, Publication, Published, Untold
 from jobs.service import JobService
 from jobs.states import Status
 
@@ -56,17 +57,25 @@ def release_due(service: JobService, *, now: datetime | None = None) -> list[Pub
 
 
 def republish(
-    service: JobService, job_id: str, *, publication: int, now: datetime | None = None
-) -> Publication | None:
-    """Publish a job whose message is lost; None when somebody else was first or it is no longer pending."""
-    lost = (Job.id == job_id, IS_PENDING, IS_RELEASED, Job.publication == publication)
-    statement = update(Job).where(*lost).values(**changes.publish(service.database.moment(now)))
+    service: JobService, lost: Mapping[str, int], *, now: datetime | None = None
+) -> list[Publication]:
+    """
+    Publish jobs whose message is lost.
+
+    Args:
+        lost: The publication that is lost, by job id; a row's worth of work each, so not too many.
+
+    Returns:
+        The messages: none for a job for which somebody else was first, or that is no longer pending.
+    """
+    seen = (Job.id.in_(lost), IS_PENDING, IS_RELEASED)
     with service.database.writing() as session:
-        before = history.lock_row(session, *lost)
-        if before is None:
-            return None
-        history.keep(session, before, history.PUBLISHED)
-        return next(iter(changes.publications(session, statement)), None)
+        rows = session.execute(select(Job).where(*seen).with_for_update()).scalars()
+        before = [row for row in _detached(session, rows) if row.publication == lost[row.id]]
+        for row in before:
+            history.keep(session, row, history.PUBLISHED)
+        again = update(Job).where(Job.id.in_([row.id for row in before]))
+        return changes.publications(session, again.values(**changes.publish(service.database.moment(now))))
 
 
 def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[list[Publication], list[str]]:
@@ -138,16 +147,26 @@ def expire_due(service: JobService, *, now: datetime | None = None) -> list[str]
         return list(session.execute(statement).scalars())
 
 
-def published_before(service: JobService, *, seconds_ago: float, limit: int) -> list[Publication]:
-    """Released pending jobs whose message should long be in a queue or with a worker."""
+def published_before(
+    service: JobService, *, seconds_ago: float, limit: int, since: datetime | None = None
+) -> list[Published]:
+    """
+    Released pending jobs whose message should long be in a queue or with a worker, longest published first.
+
+    Args:
+        since: Only what was published then or later: where the page before this one ended.
+    """
+    old = [IS_PENDING, IS_RELEASED, Job.published_at < later(service.database.moment(), -seconds_ago)]
+    if since is not None:
+        old.append(Job.published_at >= since)
+    found = select(*changes.PUBLICATION_COLUMNS, Job.published_at).where(*old)
     with service.database.reading() as session:
-        rows = session.execute(
-            select(*changes.PUBLICATION_COLUMNS)
-            .where(IS_PENDING, IS_RELEASED, Job.published_at < later(service.database.moment(), -seconds_ago))
-            .order_by(Job.published_at)
-            .limit(limit)
-        )
-        return [changes.as_publication(row) for row in rows]
+        rows = session.execute(found.order_by(Job.published_at).limit(limit))
+        return [_as_published(row) for row in rows]
+
+
+def _as_published(row: Any) -> Published:
+    return Published(**vars(changes.as_publication(row)), published_at=row.published_at)
 
 
 def purge_completed(service: JobService, *, older_than_seconds: float, now: datetime | None = None) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
+    and_,
     literal_column,
     text,
 )
@@ -226,6 +227,9 @@ _RUNNING = f"status = '{Status.PROCESSING}'"
 IS_PENDING: ColumnElement[bool] = Job.status == literal_column(f"'{Status.PENDING}'")
 IS_RUNNING: ColumnElement[bool] = Job.status == literal_column(f"'{Status.PROCESSING}'")
 IS_RELEASED: ColumnElement[bool] = Job.released_at.is_not(None)
+IS_LINED_UP: ColumnElement[bool] = and_(IS_PENDING, Job.due_at.is_not(None))  # the same, by ix_jobs_lined_up
+# Pending, and neither in the queue nor delayed: its key has enough lined up.
+IS_HELD: ColumnElement[bool] = and_(IS_PENDING, Job.released_at.is_(None), Job.not_before.is_(None))
 
 # One for each query that exists; the partial ones stay as small as the queue itself. These begin with
 # the one value that they have, or SQLite prefers ix_jobs_status, reads every pending row and sorts.
@@ -241,6 +245,18 @@ Index(  # reconciler
     "ix_jobs_published", Job.status, Job.published_at, **_only(f"{_PENDING} AND released_at IS NOT NULL")
 )
 Index("ix_jobs_position", Job.model, Job.due_at, Job.id, **_only(f"{_PENDING} AND released_at IS NOT NULL"))
+# These two have all columns of their condition, or SQLite counts by reading each row.
+_LINE = (Job.status, Job.model, Job.key_id, Job.priority)
+Index(  # the window: what a key has lined up, in the order in which it will be served
+    "ix_jobs_lined_up",
+    *(*_LINE, Job.due_at, Job.id),
+    **_only(f"{_PENDING} AND due_at IS NOT NULL"),
+)
+Index(  # and what is held back, in the order in which it will be released
+    "ix_jobs_held",
+    *(*_LINE, Job.created_at, Job.id, Job.released_at, Job.not_before),
+    **_only(f"{_PENDING} AND released_at IS NULL AND not_before IS NULL"),
+)
 Index(  # expiry
     "ix_jobs_deadline", Job.status, Job.deadline_at, **_only(f"{_PENDING} AND deadline_at IS NOT NULL")
 )

@@ -1,18 +1,16 @@
-"""The read side: one job, what belongs to many, and where a job stands."""
+"""The read side: one job, and what belongs to many; `positions.py` has where a job stands."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from jobs.instants import Instant
-from jobs.models import IS_PENDING, IS_RELEASED, Attempt, Job, JobPayload, JobResult, Model
+from jobs.models import IS_PENDING, Attempt, Job, JobPayload, JobResult, Model
+from jobs.positions import queue_position
 from jobs.results import with_data
 from jobs.states import Status
-
-POSITION_CAP = 1000  # counting further costs milliseconds at a large backlog, and tells nobody more
 
 
 @dataclass(frozen=True)
@@ -25,17 +23,6 @@ class JobView:
     input: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     result_data: Any = None
-
-
-# Built once: it is part of every answer about a waiting job.
-_COUNT_AHEAD = select(func.count()).select_from(
-    select(Job.id)
-    .where(IS_PENDING, IS_RELEASED, Job.model == bindparam("own_model"))
-    # In this form ix_jobs_position serves it; with OR, SQLite reads every pending row (4 ms at 30,000).
-    .where(tuple_(Job.due_at, Job.id) < tuple_(bindparam("own_due_at", type_=Instant), bindparam("own_id")))
-    .limit(POSITION_CAP)
-    .subquery()
-)
 
 
 def find_job(session: Session, job_id: str) -> Job | None:
@@ -76,14 +63,6 @@ def view_job(session: Session, job: Job, *, whole: bool = False) -> JobView:
     )
 
 
-def queue_position(session: Session, job: Job) -> int | None:
-    """Released jobs of the same model that are due before it, at most POSITION_CAP; None unless it waits."""
-    if job.status != Status.PENDING or job.due_at is None:
-        return None
-    own = {"own_model": job.model, "own_due_at": job.due_at, "own_id": job.id}
-    return session.execute(_COUNT_AHEAD, own).scalar_one()
-
-
 def list_results(session: Session, found: list[Job]) -> dict[str, Any]:
     """`result_data` by job id, for a page of a list."""
     wanted = [job.id for job in found if job.status in (Status.COMPLETED, Status.FAILED)]
@@ -101,22 +80,6 @@ def list_attempts(session: Session, found: list[Job]) -> dict[str, list[Attempt]
     for attempt in rows.scalars():
         by_job.setdefault(attempt.job_id, []).append(attempt)
     return by_job
-
-
-def queue_positions(session: Session, found: list[Job]) -> dict[str, int]:
-    """`queue_position` by job id, for a page of a list: one query a model, of POSITION_CAP rows at most."""
-    waiting = [job for job in found if job.status == Status.PENDING and job.due_at is not None]
-    positions: dict[str, int] = {}
-    for model in {job.model for job in waiting}:
-        line = (
-            select(Job.id)
-            .where(IS_PENDING, IS_RELEASED, Job.model == model)
-            .order_by(Job.due_at, Job.id)
-            .limit(POSITION_CAP)
-        )
-        ranks = {job_id: rank for rank, job_id in enumerate(session.execute(line).scalars())}
-        positions |= {job.id: ranks.get(job.id, POSITION_CAP) for job in waiting if job.model == model}
-    return positions
 
 
 def count_pending(session: Session, *, at_most: int, key_id: str | None = None) -> int:

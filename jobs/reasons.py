@@ -8,7 +8,7 @@ from typing import Literal
 from jobs.forecast import Present
 from jobs.instants import isoformat
 from jobs.models import Job
-from jobs.queries import POSITION_CAP
+from jobs.positions import POSITION_CAP
 from jobs.scheduling import Estimate
 from jobs.states import Status
 

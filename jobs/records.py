@@ -17,6 +17,7 @@ class Policy:
     max_attempts: int = 3
     backoff_seconds: tuple[float, ...] = (2.0, 4.0, 8.0)
     ageing_seconds: float = 30.0
+    line_up: int = 1000
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,13 @@ class Publication:
 
 
 @dataclass(frozen=True)
+class Published(Publication):
+    """A message that was sent."""
+
+    published_at: datetime
+
+
+@dataclass(frozen=True)
 class Claimed:
     """A job that this caller runs now, until it finishes, hands it back or loses the lease."""
 
@@ -42,6 +50,8 @@ class Claimed:
     kind: str
     model: str
     key_id: str
+    priority: int
+    is_more_held: bool  # the key has such jobs that wait for being released
     attempts: int
     timeout_seconds: float | None
     input: Mapping[str, Any]
@@ -97,7 +107,7 @@ class Submitted:
     A submitted job.
 
     Attributes:
-        publication: The message to publish: none for a job that waits or was there already.
+        publication: The message to publish: none for a job that is delayed, held back or was there already.
         job: The new row, detached; None for one that was there already.
     """
 

@@ -63,11 +63,12 @@ class JobService:
         """
         Write the row; committed when this returns.
 
+        It is released at once unless its key has enough lined up already: then it is held back.
         A `job_id` that exists already is left as it is: a redelivered or repeated
         submission is one job.
         """
         job_id = job_id or str(uuid_utils.uuid7())
-        is_released = delay_seconds <= 0
+        is_delayed = delay_seconds > 0
         values = {
             "id": job_id,
             "task": task,
@@ -81,11 +82,12 @@ class JobService:
             "deadline_seconds": request.deadline_seconds,
             "has_successors": has_successors,
         }
-        if is_released:
-            values["due_seconds"] = request.priority * self.policy.ageing_seconds
-        else:
+        if is_delayed:
             values["delay_seconds"] = delay_seconds
-        statement = self._do.submit_released if is_released else self._do.submit_delayed
+        else:
+            values["due_seconds"] = request.priority * self.policy.ageing_seconds
+            values["line_up"] = self.policy.line_up
+        statement = self._do.submit_delayed if is_delayed else self._do.submit
         payload = {"job_id": job_id, "input": request.generation_input(), "canvas": canvas}
 
         def write(connection: Connection) -> Any:
@@ -97,7 +99,7 @@ class JobService:
         row = self._submits.run(write)
         if row is None:
             return Submitted(job_id, None)
-        publication = changes.as_publication(row) if is_released else None
+        publication = None if row.released_at is None else changes.as_publication(row)
         return Submitted(job_id, publication, changes.as_job(row))
 
     def claim(

@@ -13,9 +13,14 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Executable,
+    Integer,
+    and_,
     bindparam,
+    case,
+    func,
     insert,
     literal_column,
+    not_,
     or_,
     select,
     update,
@@ -33,7 +38,16 @@ RESULTS = Base.metadata.tables[JobResult.__tablename__]
 # Parameters: none may be named as a column, which SQLAlchemy reserves for VALUES.
 _JOB_ID: ColumnElement[str] = bindparam("of_job")
 _CLAIM: ColumnElement[int] = bindparam("of_claim")
-_PENDING = JOBS.c.status == literal_column(f"'{Status.PENDING}'")
+
+
+def _pending(table: Any) -> ColumnElement[bool]:
+    """With a literal, or the databases don't see that a partial index fits."""
+    is_pending: ColumnElement[bool] = table.c.status == literal_column(f"'{Status.PENDING}'")
+    return is_pending
+
+
+_PENDING = _pending(JOBS)
+_LINED_UP = and_(_PENDING, JOBS.c.due_at.is_not(None))
 _RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
 
 
@@ -41,7 +55,7 @@ _RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
 class JobStatements:
     """Statements for one dialect; each takes `now` besides what its name says."""
 
-    submit_released: Executable
+    submit: Executable
     submit_delayed: Executable
     payload: Executable
     claim: Executable
@@ -61,8 +75,8 @@ def build_statements(dialect: str, clock: ColumnElement[Any]) -> JobStatements:
     run = update(JOBS).where(JOBS.c.id == _JOB_ID, _RUNNING, JOBS.c.claim == _CLAIM)
     lease_until = later(clock, bindparam("lease_seconds", type_=Double))
     return JobStatements(
-        submit_released=_submit(dialect, clock, is_released=True),
-        submit_delayed=_submit(dialect, clock, is_released=False),
+        submit=_submit(dialect, clock, is_delayed=False),
+        submit_delayed=_submit(dialect, clock, is_delayed=True),
         payload=insert(PAYLOADS),
         claim=_claim(clock, lease_until),
         renew=run.values(lease_until=lease_until).returning(JOBS.c.id),
@@ -71,7 +85,7 @@ def build_statements(dialect: str, clock: ColumnElement[Any]) -> JobStatements:
     )
 
 
-def _submit(dialect: str, clock: ColumnElement[Any], *, is_released: bool) -> Executable:
+def _submit(dialect: str, clock: ColumnElement[Any], *, is_delayed: bool) -> Executable:
     """A row that is not there yet, and the row; RETURNING nothing means that there was one."""
     make: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
     given = ("id", "task", "kind", "service", "model", "key_id", "priority", "metadata", "timeout_seconds")
@@ -85,14 +99,46 @@ def _submit(dialect: str, clock: ColumnElement[Any], *, is_released: bool) -> Ex
         "attempts": 0,
         "successors_pending": False,
     }
-    if is_released:
-        due_at = later(clock, bindparam("due_seconds", type_=Double))
-        values |= {"publication": 1, "released_at": clock, "published_at": clock, "due_at": due_at}
-    else:
+    if is_delayed:
         not_before = later(clock, bindparam("delay_seconds", type_=Double))
         values |= {"publication": 0, "not_before": not_before}
+    else:
+        model, key_id, priority = (values[name] for name in ("model", "key_id", "priority"))
+        has_room = _has_room(model, key_id, priority, bindparam("line_up", type_=Integer))
+        due_at = later(clock, bindparam("due_seconds", type_=Double))
+        values |= {
+            name: case((has_room, value))
+            for name, value in {"released_at": clock, "published_at": clock, "due_at": due_at}.items()
+        }
+        values["publication"] = case((has_room, 1), else_=0)
     statement: Executable = make(JOBS).values(values).on_conflict_do_nothing().returning(*JOBS.c)
     return statement
+
+
+def _has_room(model: Any, key_id: Any, priority: Any, line_up: Any) -> ColumnElement[bool]:
+    """
+    Whether one more job may be lined up; asked once a statement, of two indexes.
+
+    Behind others that are held back none is: a flood is told by its first held job, and
+    only who has none is counted.
+    """
+    own = (JOBS.c.model == model, JOBS.c.key_id == key_id, JOBS.c.priority == priority)
+    lined_up = select(JOBS.c.id).where(_LINED_UP, *own).limit(line_up).subquery()
+    count = select(func.count()).select_from(lined_up).scalar_subquery()
+    is_held = _is_held(model, key_id, priority)
+    room = select(and_(not_(is_held), count < line_up).label("has_room")).cte("room")
+    return select(room.c.has_room).scalar_subquery()
+
+
+def _is_held(model: Any, key_id: Any, priority: Any) -> ColumnElement[bool]:
+    """Whether the line has a job that is held back."""
+    job = JOBS.alias("held_job")
+    # Under names of their own: in RETURNING SQLAlchemy leaves out the tables' names.
+    names = (job.c.model.label("of_model"), job.c.key_id.label("of_key"), job.c.priority.label("at_level"))
+    is_held = and_(_pending(job), job.c.released_at.is_(None), job.c.not_before.is_(None))
+    held = select(*names).where(is_held).subquery("held")
+    own = (held.c.of_model == model, held.c.of_key == key_id, held.c.at_level == priority)
+    return select(held.c.at_level).where(*own).exists()
 
 
 def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Executable:
@@ -117,6 +163,8 @@ def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Execut
             JOBS.c.kind,
             JOBS.c.model,
             JOBS.c.key_id,
+            JOBS.c.priority,
+            _is_held(JOBS.c.model, JOBS.c.key_id, JOBS.c.priority).label("is_more_held"),
             JOBS.c.attempts,
             JOBS.c.timeout_seconds,
             _of_payload(PAYLOADS.c.input),

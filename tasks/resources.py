@@ -74,6 +74,7 @@ def policy_of(settings: Settings) -> Policy:
         max_attempts=settings.max_attempts,
         backoff_seconds=settings.backoff_seconds,
         ageing_seconds=settings.ageing_seconds,
+        line_up=settings.line_up,
     )
 
 

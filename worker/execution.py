@@ -24,6 +24,7 @@ from worker.intake import take_in
 from worker.lease import Run
 from worker.persistence import persist
 from worker.relay import Relay, make_relay
+from worker.releasing import release_behind
 
 OUTAGE_WAIT_SECONDS = 5.0
 OUTAGE_POLL_SECONDS = 0.5
@@ -49,6 +50,7 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
     if claimed is None:
         raise Ignore
     canvas.restore(task.request, claimed.canvas)
+    release_behind(child.resources, claimed)
     with child.lease.hold(claimed) as run:
         child.events.status(job_id, Status.PROCESSING)
         if claimed.claim > 1:

@@ -4,6 +4,7 @@ What runs next, as pure functions: no clock, no database, no Redis.
     due_times   priorities, due times, levels, back-off
     turns       which model's jobs go out next, and when a change of model is over
     together    which models Ollama holds at the same time
+    window      how many of a key's jobs are lined up, and how many are held back
     bound       how long a job waits at most
     estimates   how long it will wait, as things are
 """

@@ -21,6 +21,7 @@ from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import Leadership
 from worker.keeper.reconciler import Reconciler
 from worker.keeper.registry import Registry
+from worker.keeper.release import Release
 
 PASS_SECONDS = 1.0
 PURGE_SECONDS = 60.0
@@ -33,6 +34,7 @@ class Housekeeping:
     def __init__(self, keeper: Keeper) -> None:
         self._keeper = keeper
         self._leadership = Leadership(keeper.redis, keeper.worker)
+        self._release = Release(keeper)
         self._reconciler = Reconciler(keeper)
         self._last_pass = time.monotonic()
         self._reap_from = 0.0
@@ -55,6 +57,7 @@ class Housekeeping:
         if now >= self._reap_from:
             self._run(lambda: reaper.run_once(self._keeper))
         self._run(lambda: ageing.run_once(self._keeper))
+        self._run(self._release.run_once)
         self._run(self._reconciler.run_once)
         self._run(lambda: successors.run_once(self._keeper))
         self._run(lambda: checkpoint.run_once(self._keeper))

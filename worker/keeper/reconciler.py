@@ -6,12 +6,17 @@ publication fails, and in the moment between kombu's pop and its note of what it
 popped. Ids are compared, never counts: a duplicate would hide a loss. One Lua
 call sees all lists at one moment; even so a message may be between pop and note,
 so a job counts as lost when it was missing twice in a row.
+
+Only what is released is looked at, which the window keeps small; a page of it each time.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from jobs.housekeeping import published_before, republish
-from jobs.records import Publication
+from jobs.records import Publication, Published
+from jobs.window import BATCH
 from tasks.queue_lists import list_names, queue_name
 from worker.keeper.keeper import Keeper
 
@@ -44,29 +49,35 @@ return found
 
 @dataclass
 class Reconciler:
-    """Remembers what was missing the last time."""
+    """Remembers what was missing the last time, and how far it has looked."""
 
     keeper: Keeper
-    _missing: set[str] = field(default_factory=set)
+    _missing: dict[str, Publication] = field(default_factory=dict)
+    _since: datetime | None = None
 
     def run_once(self) -> int:
         """Publish what is lost; returns how many."""
-        published = published_before(self.keeper.service, seconds_ago=PUBLISHED_SECONDS_AGO, limit=CANDIDATES)
-        candidates = {_label(publication): publication for publication in published}
-        missing = self._look(candidates) if candidates else set()
-        lost = [candidates[label] for label in missing & self._missing]
-        self._missing = missing
-        again = [
-            won
-            for publication in lost
-            if (
-                won := republish(self.keeper.service, publication.job_id, publication=publication.publication)
-            )
-        ]
-        self.keeper.publish(again, serve_next=True)
-        return len(again)
+        candidates = self._missing | {_label(publication): publication for publication in self._next_page()}
+        found = self._look(candidates) if candidates else set()
+        lost = [publication for label, publication in self._missing.items() if label in found]
+        self._missing = {label: candidates[label] for label in found - self._missing.keys()}
+        lost.sort(key=lambda publication: publication.due_at, reverse=True)
+        count = 0
+        for first in range(0, len(lost), BATCH):
+            numbers = {one.job_id: one.publication for one in lost[first : first + BATCH]}
+            again = republish(self.keeper.service, numbers)
+            self.keeper.publish(again, serve_next=True)
+            count += len(again)
+        return count
 
-    def _look(self, candidates: dict[str, Publication]) -> set[str]:
+    def _next_page(self) -> list[Published]:
+        page = published_before(
+            self.keeper.service, seconds_ago=PUBLISHED_SECONDS_AGO, limit=CANDIDATES, since=self._since
+        )
+        self._since = page[-1].published_at if len(page) == CANDIDATES else None
+        return page
+
+    def _look(self, candidates: Mapping[str, Publication]) -> set[str]:
         queues = sorted({queue_name(publication.model) for publication in candidates.values()})
         lists = [name for queue in queues for name in list_names(queue)]
         seconds, _ = self.keeper.redis.time()

@@ -114,8 +114,8 @@ def test_a_run_that_is_handed_back(service: JobService, reason: str) -> None:
 def test_a_lost_message(service: JobService) -> None:
     """Both publications are told."""
     job_id = submit(service)
-    assert republish(service, job_id, publication=1, now=NOW + SECOND)
-    assert republish(service, job_id, publication=1, now=NOW + SECOND) is None
+    assert republish(service, {job_id: 1}, now=NOW + SECOND)
+    assert republish(service, {job_id: 1}, now=NOW + SECOND) == []
     assert story(service, job_id)[2:] == [("published", 0.0), ("published", 1.0)]
 
 

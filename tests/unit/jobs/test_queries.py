@@ -7,16 +7,14 @@ from sqlalchemy import insert, inspect
 
 from jobs.listing import JobFilter, list_jobs
 from jobs.models import Job, Model
+from jobs.positions import POSITION_CAP, queue_position, queue_positions
 from jobs.queries import (
-    POSITION_CAP,
     JobView,
     count_pending,
     find_job,
     known_models,
     list_attempts,
     list_results,
-    queue_position,
-    queue_positions,
     queue_seconds,
     read_status,
     view_job,

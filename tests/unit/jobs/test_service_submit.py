@@ -64,7 +64,7 @@ def test_a_job_is_due_later_the_less_urgent_it_is(service: JobService) -> None:
 
 
 def test_the_publication_says_where_to_look(service: JobService) -> None:
-    """The message to send has the id, its number, the model and when the job is due: nothing else."""
+    """The message has the id, its number, the model, when the job is due and its priority: nothing else."""
     request = validate_submit({"prompt": "Why?", "priority": 1})
     made = service.submit(request, model="alpha", key_id="k1", task="tasks.generate", job_id="j1", now=NOW)
     assert made.job_id == "j1"
@@ -77,6 +77,7 @@ def test_the_publication_says_where_to_look(service: JobService) -> None:
         "model": "alpha",
         "key_id": "k1",
         "due_at": NOW + 30 * SECOND,
+        "priority": 1,
     }
 
 

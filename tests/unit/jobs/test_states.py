@@ -28,7 +28,7 @@ LATE = NOW + LEASE + SECOND
 def _claimed(service: JobService, job_id: str) -> Claimed:
     """What the last run of this job would hold in its hands."""
     job = row(service, job_id)
-    return Claimed(job_id, job.claim, job.task, job.kind, job.model, job.key_id, 0, None, {}, None)
+    return Claimed(job_id, job.claim, job.task, job.kind, job.model, job.key_id, 5, False, 0, None, {}, None)
 
 
 def _claim(service: JobService, job_id: str) -> None:
@@ -73,7 +73,7 @@ def _expire(service: JobService, job_id: str) -> None:
 
 
 def _republish(service: JobService, job_id: str) -> None:
-    republish(service, job_id, publication=row(service, job_id).publication, now=LATE)
+    republish(service, {job_id: row(service, job_id).publication}, now=LATE)
 
 
 def _release(service: JobService, job_id: str) -> None:
