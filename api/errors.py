@@ -130,6 +130,7 @@ ERRORS: dict[type[Exception], Kind] = {
     http.RequestEntityTooLarge: Kind(413, "body_too_large", "The body is too large"),
     http.UnsupportedMediaType: Kind(415, "unsupported_media_type", "The body must be JSON"),
     core.InvalidRequest: Kind(422, "invalid_request", "The request is not valid"),
+    core.IdempotencyConflict: Kind(422, "idempotency_conflict", "The Idempotency-Key was used before"),
     core.NoModel: Kind(422, "no_model", "No model is known"),
     core.TooManyPending: Kind(429, "too_many_pending", "Too many of the key's jobs are pending", retry=True),
     core.TooManyRequests: Kind(429, "too_many_requests", "The key submits too fast", retry=True),

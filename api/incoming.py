@@ -1,5 +1,6 @@
 """What comes in: its id, and a body that is JSON and nothing odd."""
 
+import hashlib
 import json
 import math
 import re
@@ -17,7 +18,14 @@ _REQUEST_ID = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 
 
 class PaddockRequest(Request):
-    """Flask's request, whose JSON must be JSON: no silent None, no NaN, no bottomless nesting."""
+    """
+    Flask's request, whose JSON must be JSON: no silent None, no NaN, no bottomless nesting.
+
+    Attributes:
+        body_digest: Of the body as it was read, for an Idempotency-Key.
+    """
+
+    body_digest = ""
 
     def get_json(self, *_: Any, **__: Any) -> Any:
         """
@@ -49,6 +57,8 @@ class PaddockRequest(Request):
         if (self.content_length or 0) > limit:
             raise too_large
         data = self.get_data(cache=False)
+        if "Idempotency-Key" in self.headers:
+            self.body_digest = hashlib.sha256(data).hexdigest()
         # Without a Content-Length werkzeug reads as far as the limit and says nothing.
         if self.content_length is None and len(data) >= limit:
             raise too_large

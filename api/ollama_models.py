@@ -18,11 +18,13 @@ blueprint = APIBlueprint(
 )
 
 
-@blueprint.post("/query/", responses=answers({202: SubmittedJob}, 400, 404, 413, 415, 422, 429))
+@blueprint.post(
+    "/query/", responses=answers({200: SubmittedJob, 202: SubmittedJob}, 400, 404, 413, 415, 422, 429)
+)
 def query(body: PromptBody) -> Response:
     """Submit a prompt."""
-    job_id = submit_job(SubmitJob(prompt=body.prompt, model=body.model)).job_id
-    return respond(SubmittedJob(job_id=job_id), 202)
+    submitted = submit_job(SubmitJob(prompt=body.prompt, model=body.model))
+    return respond(SubmittedJob(job_id=submitted.job_id), 200 if submitted.is_replay else 202)
 
 
 @blueprint.get("/job_status/", responses=answers({200: JobState}, 400))

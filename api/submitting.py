@@ -7,6 +7,7 @@ from flask import Response, request
 from api.access import check_own_job, view_new_job, view_own_job
 from api.auth import caller
 from api.backlog import backlog
+from api.idempotency import asked_once, replayed, tell
 from api.key_limits import allowed_priority, within_limits
 from api.late import task_of
 from api.preferences import wait_as_preferred
@@ -27,17 +28,22 @@ def submit_job(request: SubmitJob, *, task: "JobTask | None" = None, service: st
         task: The task that runs it; None: the one of its kind.
 
     Returns:
-        Its committed row.
+        Its committed row; the earlier one, where the request repeats itself.
 
     Raises:
+        IdempotencyConflict: the request's Idempotency-Key was used for another one.
         QueueFull, ModelNotInstalled, NoModel: nothing has been written.
         ModelNotAllowed, TooManyPending, TooManyRequests: nor when the key's limits forbid it.
     """
+    once = asked_once()
+    earlier = replayed(once)
+    if earlier is not None:
+        return earlier
     asking = caller()
     request = within_limits(request, asking)
     backlog().admit()
     task = task or task_of(request.resolved_kind)
-    return task.submit(request, key_id=asking.key_id, service=service)
+    return tell(task.submit(request, key_id=asking.key_id, service=service, once=once))
 
 
 def respond_submitted(submitted: Submitted) -> Response:
@@ -45,13 +51,14 @@ def respond_submitted(submitted: Submitted) -> Response:
     The answer to a submit, after as much waiting as the caller prefers.
 
     Returns:
-        202; 200 where the caller preferred to wait and the job is complete.
+        202; 200 where the caller preferred to wait and the job is complete, or has submitted it before.
     """
     job_id = submitted.job_id
     has_waited = wait_as_preferred(job_id)
     view = view_new_job(submitted.job) if submitted.job and not has_waited else view_own_job(job_id)
     # A job that was quick enough to end meanwhile still gets 202 from a caller that did not wait.
-    status = 200 if has_waited and Status(view.job.status).is_complete else 202
+    is_complete = has_waited and Status(view.job.status).is_complete
+    status = 200 if is_complete or submitted.is_replay else 202
     response = respond_job(view, request.script_root, status)
     response.headers["Location"] = job_path(job_id, request.script_root)
     return response

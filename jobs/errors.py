@@ -7,6 +7,7 @@ Everything the core raises.
     ├── KeyNotFound           no such API key
     ├── ModelNotInstalled     no live worker's Ollama has the model
     ├── NoModel               no model was named and none is known
+    ├── IdempotencyConflict   an Idempotency-Key was used for something else before
     ├── NotCompleted          a result was asked for before there is one
     ├── AlreadyComplete       a final state can't be changed that way
     ├── StillActive           only a job that has ended can be run again
@@ -67,6 +68,12 @@ class NoModel(JobsError):
     """No model was named, and none is installed or set as default. Name one with "model"."""
 
     code = "no_model"
+
+
+class IdempotencyConflict(JobsError):
+    """This Idempotency-Key was used for another request; use a new one for each."""
+
+    code = "idempotency_conflict"
 
 
 class NotCompleted(JobsError):

@@ -26,6 +26,7 @@ from jobs.models import (
     Job,
     JobPayload,
     JobResult,
+    Submission,
 )
 from jobs.records import Failure, Publication, Published, Untold
 from jobs.service import JobService
@@ -176,7 +177,7 @@ def purge_completed(service: JobService, *, older_than_seconds: float, now: date
     old = select(Job.id).where(Job.created_at < cutoff, Job.completed_at < cutoff).order_by(Job.created_at)
     with service.database.writing() as session:
         found = list(session.execute(old.limit(BATCH)).scalars())
-        for table in (JobResult, JobPayload, Attempt, HistoryEntry):
+        for table in (JobResult, JobPayload, Attempt, HistoryEntry, Submission):
             session.execute(delete(table).where(table.job_id.in_(found)))
         session.execute(delete(Job).where(Job.id.in_(found)))
         chords = select(Chord.group_id).where(Chord.created_at < cutoff).limit(BATCH)

@@ -138,6 +138,17 @@ class HistoryEntry(Base):
     detail: Mapped[dict[str, Any]]
 
 
+class Submission(Base):
+    """An `Idempotency-Key` and the job that it made; kept as long as the job."""
+
+    __tablename__ = "submissions"
+
+    key_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    value: Mapped[str] = mapped_column(String(255), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))  # of what was asked
+    job_id: Mapped[str] = mapped_column(String(ID_LENGTH), index=True)
+
+
 class Chord(Base):
     """How many tasks a chord waits for."""
 

@@ -109,8 +109,10 @@ class Submitted:
     Attributes:
         publication: The message to publish: none for a job that is delayed, held back or was there already.
         job: The new row, detached; None for one that was there already.
+        is_replay: An earlier submission with the same Idempotency-Key made it.
     """
 
     job_id: str
     publication: Publication | None
     job: Job | None = None
+    is_replay: bool = False

@@ -15,11 +15,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from jobs import changes, history
+from jobs import changes, history, idempotency
 from jobs.database import Database
 from jobs.errors import AlreadyComplete, JobNotFound, JobsError, NotPending, StillActive
 from jobs.group_commit import GroupCommit
 from jobs.history import Moment
+from jobs.idempotency import Once
 from jobs.instants import later
 from jobs.models import IS_PENDING, IS_RUNNING, Job, JobResult
 from jobs.records import Claimed, Failure, Outcome, Policy, Publication, Submitted
@@ -58,6 +59,7 @@ class JobService:
         canvas: Mapping[str, Any] | None = None,
         has_successors: bool = False,
         delay_seconds: float = 0.0,
+        once: Once | None = None,
         now: datetime | None = None,
     ) -> Submitted:
         """
@@ -66,6 +68,9 @@ class JobService:
         It is released at once unless its key has enough lined up already: then it is held back.
         A `job_id` that exists already is left as it is: a redelivered or repeated
         submission is one job.
+
+        Raises:
+            IdempotencyConflict: `once` was used for another submission; nothing has been written.
         """
         job_id = job_id or str(uuid_utils.uuid7())
         is_delayed = delay_seconds > 0
@@ -90,13 +95,19 @@ class JobService:
         statement = self._do.submit_delayed if is_delayed else self._do.submit
         payload = {"job_id": job_id, "input": request.generation_input(), "canvas": canvas}
 
-        def write(connection: Connection) -> Any:
+        def write(connection: Connection) -> tuple[Any, Any]:
+            if once is not None:
+                earlier = idempotency.note(connection, key_id, once, job_id)
+                if earlier is not None:
+                    return None, earlier
             row = connection.execute(statement, {**values, **self.database.at(now)}).one_or_none()
             if row is not None:
                 connection.execute(self._do.payload, payload)
-            return row
+            return row, None
 
-        row = self._submits.run(write)
+        row, earlier = self._submits.run(write)
+        if once is not None and earlier is not None:
+            return Submitted(idempotency.same_job(earlier, once), None, is_replay=True)
         if row is None:
             return Submitted(job_id, None)
         publication = None if row.released_at is None else changes.as_publication(row)

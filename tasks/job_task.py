@@ -14,6 +14,7 @@ from celery import Task, uuid
 from celery.result import AsyncResult
 
 from jobs.errors import InvalidRequest, JobFailed
+from jobs.idempotency import Once
 from jobs.instants import utc_now
 from jobs.keys import LOCAL_KEY_ID
 from jobs.records import Submitted
@@ -107,6 +108,7 @@ class JobTask(Task):
         packed_canvas: dict[str, Any] | None = None,
         delay_seconds: float = 0.0,
         service: str | None = None,
+        once: Once | None = None,
     ) -> Submitted:
         """Write the job and publish it; it is accepted when this returns, published or not."""
         resources = get_resources()
@@ -120,6 +122,7 @@ class JobTask(Task):
             canvas=packed_canvas,
             has_successors=canvas.has_successors(packed_canvas),
             delay_seconds=delay_seconds,
+            once=once,
         )
         if submitted.publication is not None:
             ageing_seconds = resources.settings.ageing_seconds
