@@ -7,6 +7,8 @@ _settings = get_settings()
 broker_url = _settings.broker_url
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# A Redis that is full refuses the note of what was popped: the worker connects anew, instead of ending.
+broker_channel_error_retry = True
 broker_transport_options = {
     "priority_steps": list(range(10)),
     # Far above the longest job: kombu's redelivery is a last resort; leases and the reconciler come first.

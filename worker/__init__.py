@@ -28,6 +28,7 @@ app.steps["worker"].add(drain.DrainStep)
 app.steps["consumer"].add(bootsteps.QueueStep)
 app.steps["consumer"].add(turns.TurnStep)
 app.steps["consumer"].add(task_events.TaskEventsStep)
+app.conf.worker_consumer = "worker.consumer:Consumer"
 child.connect_signals()
 # Before anything is forked.
 celeryd_init.connect(_refuse_newer_database, weak=False)

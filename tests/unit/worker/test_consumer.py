@@ -1,0 +1,58 @@
+"""Celery's consumer, back sooner after a loss of the broker."""
+
+from typing import Any
+
+import pytest
+from celery.worker.consumer import Consumer as CeleryConsumer
+
+from tasks import app
+from worker.consumer import Consumer
+
+
+class Connection:
+    """Stands in for kombu's; notes how it is asked to connect."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, Any] = {}
+
+    def ensure_connection(self, *_: Any, **options: Any) -> "Connection":
+        self.asked = options
+        return self
+
+
+@pytest.fixture
+def consumer() -> Consumer:
+    """One that is connected to nothing."""
+    found = Consumer.__new__(Consumer)
+    found.app = app
+    found.first_connection_attempt = False
+    found.broker_connection_retry_attempt = 0
+    return found
+
+
+def test_it_tries_to_connect_at_least_once_a_second(consumer: Consumer) -> None:
+    """kombu's own steps go up to half a minute."""
+    connection = Connection()
+    assert consumer.ensure_connected(connection) is connection
+    waits = {name: connection.asked[name] for name in ("interval_start", "interval_step", "interval_max")}
+    assert waits == {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
+
+
+def test_a_close_that_fails_inside_kombu_ends_nothing(
+    consumer: Consumer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its channel may have lost its address while it gives messages back; the parent would die of that."""
+
+    def close(*_: Any) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'hostname'")
+
+    monkeypatch.setattr(CeleryConsumer, "on_connection_error_after_connected", close)
+    consumer.on_connection_error_after_connected(ConnectionError())
+    assert "not closed cleanly" in caplog.text
+
+
+def test_a_worker_has_this_consumer() -> None:
+    """By Celery's own setting."""
+    import worker
+
+    assert worker.app.conf.worker_consumer == "worker.consumer:Consumer"
