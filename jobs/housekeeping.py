@@ -89,6 +89,10 @@ def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[l
     """
     again: list[Publication] = []
     failed: list[str] = []
+    lapsed = (IS_RUNNING, Job.lease_until < service.database.moment(now))
+    with service.database.reading() as session:  # asked often, and SQLite has one writer at a time
+        if session.execute(select(Job.id).where(*lapsed).limit(1)).first() is None:
+            return again, failed
     with service.database.writing() as session:
         moment = service.database.moment(now)
         lost = session.execute(

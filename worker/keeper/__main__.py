@@ -24,6 +24,7 @@ from worker.keeper.registry import Registry
 from worker.keeper.release import Release
 
 PASS_SECONDS = 1.0
+REAP_SECONDS = 0.25  # a lapsed lease is looked for more often: a lost job has waited for long already
 PURGE_SECONDS = 60.0
 log = logging.getLogger("worker.keeper")
 
@@ -39,6 +40,15 @@ class Housekeeping:
         self._last_pass = time.monotonic()
         self._reap_from = 0.0
         self._purge_at = 0.0
+        self._pass_at = 0.0
+
+    def tick(self) -> None:
+        """Reap, if this keeper leads; and once every PASS_SECONDS everything else."""
+        if time.monotonic() >= self._pass_at:
+            self._pass_at = time.monotonic() + PASS_SECONDS
+            self.run_once()
+        elif self._leadership.is_held() and time.monotonic() >= self._reap_from:
+            self._run(lambda: reaper.run_once(self._keeper))
 
     def run_once(self) -> None:
         """One pass of everything, if this keeper leads."""
@@ -46,8 +56,10 @@ class Housekeeping:
         lease_seconds = self._keeper.settings.lease_seconds
         # After a pause of ours (a suspended machine, a database that was away) others have
         # had one too: they get the time of a lease to renew before any is taken back.
-        if now - self._last_pass > lease_seconds / 2:
+        idle = now - self._last_pass
+        if idle > lease_seconds / 2:
             self._reap_from = now + lease_seconds
+            log.warning("paused for %.1f s: no lease is taken back for %.0f s", idle, lease_seconds)
         if not self._leadership.is_held():
             self._last_pass = now
             return
@@ -106,9 +118,9 @@ def main(worker: str, parent: int) -> None:
     Registry(keeper).run_once()
     threading.Thread(target=watch_ollama, args=(keeper, stopping), daemon=True).start()
     housekeeping = Housekeeping(keeper)
-    while not stopping.wait(PASS_SECONDS) and os.getppid() == parent:
+    while not stopping.wait(REAP_SECONDS) and os.getppid() == parent:
         try:
-            housekeeping.run_once()
+            housekeeping.tick()
         except redis.RedisError as error:
             log.warning("Redis does not answer: %s", type(error).__name__)
     try:

@@ -381,6 +381,24 @@ def test_the_leader_does_everything(keeper: Keeper, clock: Clock, passes: list[s
     assert passes.count("purge") == 1
 
 
+def test_lapsed_leases_are_looked_for_more_often(keeper: Keeper, clock: Clock, passes: list[str]) -> None:
+    """Four times a second; the rest waits for its second, and all of it for the lead."""
+    housekeeping = Housekeeping(keeper)
+    housekeeping.tick()
+    passes.clear()
+    for _ in range(4):
+        clock.now += 0.25
+        housekeeping.tick()
+    assert passes.count("reaper") == 4
+    assert passes.count("reconciler") == 1
+    housekeeping.give_up()
+    Leadership(keeper.redis, "w2@gpu").is_held()
+    passes.clear()
+    clock.now += 0.25
+    housekeeping.tick()
+    assert passes == []
+
+
 def test_who_does_not_lead_does_nothing(keeper: Keeper, clock: Clock, passes: list[str]) -> None:
     """Until it is its turn."""
     other = Leadership(keeper.redis, "w2@gpu")
@@ -451,7 +469,7 @@ def test_a_keeper_works_until_its_parent_is_gone(
         def __init__(self, _keeper: Keeper) -> None:
             pass
 
-        def run_once(self) -> None:
+        def tick(self) -> None:
             done.append(steps.pop(0))
             if done[-1] == "redis is away":
                 raise redis.ConnectionError("redis://user:password@host")
