@@ -6,6 +6,7 @@ is up the parent sends its children DRAIN_SIGNAL; each stops its generation and
 returns its job to the queue, at no cost of an attempt.
 """
 
+import atexit
 import os
 import signal
 from contextlib import suppress
@@ -35,6 +36,8 @@ class DrainStep(bootsteps.StartStopStep):
             return
         self._armed = True
         signal.signal(signal.SIGALRM, self._drain)
+        # Past the interpreter's end nobody handles the signal, and it would end the process instead.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0.0)
         seconds = get_settings().drain_seconds if how == "Warm" else 0.0
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 1.0)
 
