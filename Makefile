@@ -11,7 +11,7 @@ unexport PROMPT MODEL
 export ASK_PROMPT := $(value PROMPT)
 export ASK_MODEL := $(value MODEL)
 
-.PHONY: help ask run stop status worker test bench check setup setup-dev
+.PHONY: help ask run stop status worker test bench chaos check setup setup-dev
 
 help:
 	@echo 'make ask PROMPT="Why is the sky blue?"   ask a model, set-up included; MODEL=NAME chooses'
@@ -20,6 +20,7 @@ help:
 	@echo 'make status                              what runs'
 	@echo 'make worker                              one more worker, on any machine that reaches Redis and database'
 	@echo 'make test | check | bench                tests | lint, types, import rules | benchmarks'
+	@echo 'make chaos                               breaks what can break, and counts: about 20 minutes'
 	@echo 'make ai-help                             the gateway: containers in front of the Ollama of this machine'
 	@echo 'PORT=8000 and FLOWER_PORT=5555 may be set for each.'
 
@@ -37,6 +38,9 @@ worker: setup
 
 bench: setup-dev
 	@$(PYTHON) -m bench
+
+chaos: setup-dev
+	@$(PYTHON) -m chaos
 
 test: setup-dev
 	@$(PYTHON) -m pytest

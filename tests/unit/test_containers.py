@@ -252,5 +252,5 @@ def test_everything_that_runs_gets_into_the_image() -> None:
     left_out = {Path(name).parts[0] for name in listed if name and ignored(name)}
     assert left_out <= {
         *(".ci", ".gitignore", ".dockerignore", "Dockerfile", "docker-compose.yml"),
-        *("Makefile", "Makefile.ai", "bench", "tests", "requirements-dev.txt"),
+        *("Makefile", "Makefile.ai", "bench", "chaos", "tests", "requirements-dev.txt"),
     }

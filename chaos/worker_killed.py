@@ -1,0 +1,46 @@
+"""SIGKILL a whole worker, again and again, while two of them work off a backlog."""
+
+import time
+from collections.abc import Iterator
+from random import Random
+
+from chaos.figure import Figure, at_most, told
+from chaos.machine import Machine, name_of
+from chaos.verdict import again_within, generated_twice, intact, runs_again, taken_back
+
+SHORT = {"jobs": 120, "kills": 2}
+TOKENS, TOKENS_PER_SECOND = 10, 20
+
+
+def measure(random: Random, *, jobs: int = 1000, kills: int = 20) -> Iterator[Figure]:
+    """Kill one of two workers at random, start it again, and so on until `kills`."""
+    with Machine(tokens_per_second=TOKENS_PER_SECOND, ollama_slots=8) as machine:
+        workers = [machine.start_worker(), machine.start_worker()]
+        ids = machine.submit_many(jobs, tokens=TOKENS)
+        interrupted: dict[str, float] = {}
+        waits: list[float] = []
+        for _ in range(kills):
+            time.sleep(random.uniform(1.5, 3.5))
+            worker = random.choice(workers)
+            machine.wait_until_ready(worker)
+            worker.kill()
+            at = time.time()
+            lost = machine.running(name_of(machine, worker))
+            # A job may be struck twice: what the first kill led to is measured before the next. One
+            # that was claimed again and had not begun still waits since the first.
+            starts = machine.served.starts()
+            begun = {
+                each: interrupted[each]
+                for each in lost
+                if each in interrupted and starts[each] and starts[each][-1] > interrupted[each]
+            }
+            waits += runs_again(machine, begun)
+            interrupted |= {each: at for each in lost if each in begun or each not in interrupted}
+            worker.start()
+        machine.wait_until_ended(ids, within=120)
+        waits += runs_again(machine, interrupted)
+        yield from intact(machine, ids, tokens=TOKENS)
+        yield from again_within(waits)
+        yield told("slowest taken back after, s", max(taken_back(machine, interrupted), default=0.0))
+        yield at_most("generated to the end twice", generated_twice(machine, ids), kills * machine.slots)
+        yield told("kills", kills)
