@@ -27,6 +27,7 @@ from api.errors import init_errors
 from api.incoming import init_incoming
 from api.late import share_database
 from api.live import init_live
+from api.path_keys import init_path_keys
 from api.rate_limits import init_rate_limits
 from jobs.database import Connections
 from jobs.schema import end_if_newer
@@ -53,6 +54,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_errors(app)
     init_database(app, settings.database_url, Connections(**settings.database_connections))
     init_auth(app)
+    if settings.path_keys:
+        init_path_keys(app)
     init_rate_limits(app)
     init_live(app, settings)
     init_commands(app)

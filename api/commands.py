@@ -22,6 +22,7 @@ from jobs.key_limits import KeyLimits
 from jobs.keys import DEFAULT_OVERLAP, ROLES, IssuedKey, KeyService
 from jobs.models import ApiKey
 from jobs.requests import describe_problem
+from jobs.usage import read_usage
 
 keys = AppGroup("keys", help="API keys: create, list, rotate, revoke.")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -38,6 +39,7 @@ _LIMITS = (
     click.option("--allowed-model", "allowed_models", multiple=True, help="May be given several times."),
     click.option("--on-disconnect", type=click.Choice(("cancel", "continue")), help="When a client leaves."),
     click.option("--requests-per-minute", type=int, help="Jobs that it may submit in a minute."),
+    click.option("--tokens-per-minute", type=int, help="Tokens that its jobs may use in a minute."),
     click.option("--max-pending", type=int, help="Jobs that it may have pending at once."),
     click.option("--expires-at", help="Such as 2030-01-01T00:00:00Z."),
 )
@@ -89,6 +91,28 @@ def list_keys() -> None:
         found = service.all()
     rows = [("ID", "NAME", "ROLE", "KEY", "CREATED", "STATE")]
     rows += [(k.id, k.name, k.role, f"{k.prefix}…", _minute(k.created_at), _state(k)) for k in found]
+    print_table(rows)
+
+
+@keys.command()
+@click.option("--hours", type=click.FloatRange(0, 24 * 366, min_open=True), default=24.0, show_default=True)
+def usage(hours: float) -> None:
+    """What each key has used of each model."""
+    with told_in_one_line():
+        found = read_usage(get_database(), seconds=hours * 3600)
+        names = {key.id: key.name for key in KeyService(get_database()).all()}
+    rows = [("KEY", "MODEL", "JOBS", "PROMPT TOKENS", "OUTPUT TOKENS", "SECONDS")]
+    rows += [
+        (
+            names.get(each.key_id, each.key_id),
+            each.model,
+            str(each.jobs),
+            str(each.prompt_tokens),
+            str(each.output_tokens),
+            f"{each.processing_seconds:.1f}",
+        )
+        for each in found
+    ]
     print_table(rows)
 
 

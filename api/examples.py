@@ -102,10 +102,22 @@ _KEY = {
     "allowed_models": None,
     "on_disconnect": None,
     "requests_per_minute": None,
+    "tokens_per_minute": None,
     "max_pending": 100,
 }
 
+_USAGE = {
+    "key_id": KEY_ID,
+    "model": MODEL,
+    "jobs": 12,
+    "prompt_tokens": 310,
+    "output_tokens": 1480,
+    "processing_seconds": 31.5,
+}
+
 EXAMPLES: dict[str, Any] = {
+    "Usage": _USAGE,
+    "UsageList": {"hours": 24.0, "usage": [_USAGE]},
     "Job": _PENDING,
     "WholeJob": {
         **_COMPLETED,

@@ -6,7 +6,7 @@ from flask import Response, after_this_request
 
 from api.database import get_database
 from api.late import get_resources
-from api.rate_limits import check_rate
+from api.rate_limits import check_rate, check_tokens
 from jobs.errors import ModelNotAllowed, TooManyPending
 from jobs.key_limits import KeyLimits
 from jobs.keys import Caller
@@ -29,6 +29,8 @@ def within_limits(request: Request, asking: Caller) -> Request:
     model = _allowed_model(request.model, limits)
     if limits.requests_per_minute is not None:
         check_rate(asking.key_id, limits.requests_per_minute)
+    if limits.tokens_per_minute is not None:
+        check_tokens(asking.key_id, limits.tokens_per_minute)
     if limits.max_pending is not None:
         _check_pending(asking.key_id, limits.max_pending)
     asked = request.priority if "priority" in request.model_fields_set else None

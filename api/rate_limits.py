@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import redis
 from flask import Flask, Response, after_this_request, current_app
 
+from api.database import get_database
 from api.late import get_resources
 from jobs.errors import TooManyRequests
+from jobs.usage import tokens_used
 
 if TYPE_CHECKING:
     from limits.strategies import RateLimiter
@@ -91,18 +93,40 @@ def check_rate(key_id: str, per_minute: int) -> None:
     limits: RateLimits = current_app.extensions[_EXTENSION]
     admission = limits.admit(key_id, per_minute)
     reset = max(1, math.ceil(admission.reset_seconds))
-
-    @after_this_request
-    def tell(response: Response) -> Response:
-        # draft-ietf-httpapi-ratelimit-headers
-        response.headers["RateLimit-Policy"] = f'"key";q={per_minute};w={WINDOW_SECONDS}'
-        response.headers["RateLimit"] = f'"key";r={admission.remaining};t={reset}'
-        return response
-
+    _tell("key", per_minute, admission.remaining, reset)
     if not admission.admitted:
         raise TooManyRequests(
             f"This key may submit {per_minute} jobs a minute.", retry_after_seconds=float(reset)
         )
+
+
+def check_tokens(key_id: str, per_minute: int) -> None:
+    """
+    Look what the key's jobs have used; the response says what is left.
+
+    Counted from the jobs themselves, so it is exact, and the same in every process with or
+    without Redis. What runs now counts when it has ended: nobody knows its length before.
+
+    Raises:
+        TooManyRequests: the tokens of this minute are used up.
+    """
+    used, oldest_seconds_ago = tokens_used(get_database(), key_id, seconds=WINDOW_SECONDS)
+    reset = max(1, math.ceil(WINDOW_SECONDS - oldest_seconds_ago))
+    _tell("tokens", per_minute, max(0, per_minute - used), reset)
+    if used >= per_minute:
+        raise TooManyRequests(
+            f"This key's jobs may use {per_minute} tokens a minute.", retry_after_seconds=float(reset)
+        )
+
+
+def _tell(policy: str, quota: int, remaining: int, reset_seconds: int) -> None:
+    """As draft-ietf-httpapi-ratelimit-headers has it; a key may have several policies."""
+
+    @after_this_request
+    def tell(response: Response) -> Response:
+        response.headers.add("RateLimit-Policy", f'"{policy}";q={quota};w={WINDOW_SECONDS}')
+        response.headers.add("RateLimit", f'"{policy}";r={remaining};t={reset_seconds}')
+        return response
 
 
 def init_rate_limits(app: Flask) -> None:

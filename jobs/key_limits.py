@@ -56,6 +56,11 @@ class KeyLimits(BaseModel):
     requests_per_minute: Limit | None = Field(
         default=None, description="Jobs that it may submit in a minute."
     )
+    tokens_per_minute: Limit | None = Field(
+        default=None,
+        description="Tokens, of prompts and answers, that its jobs may have used within the last minute when "
+        "it submits the next one.",
+    )
     max_pending: Limit | None = Field(default=None, description="Jobs that it may have pending at once.")
     expires_at: Expiry | None = Field(default=None, description="From then on the key is invalid.")
 

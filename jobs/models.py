@@ -193,6 +193,7 @@ class ApiKey(Base):
     allowed_models: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     on_disconnect: Mapped[str | None] = mapped_column(String(10))
     requests_per_minute: Mapped[int | None]
+    tokens_per_minute: Mapped[int | None]
     max_pending: Mapped[int | None]
 
 

@@ -8,7 +8,17 @@ from flask_openapi.models import RequestBody
 from pydantic import ValidationError
 
 from api.admin.blueprints import admin_blueprint
-from api.admin.schemas import CreateKey, IssuedKeyAnswer, KeyAnswer, KeyList, KeyPath, RotateKey
+from api.admin.schemas import (
+    CreateKey,
+    IssuedKeyAnswer,
+    KeyAnswer,
+    KeyList,
+    KeyPath,
+    RotateKey,
+    UsageAnswer,
+    UsageList,
+    UsageQuery,
+)
 from api.database import get_database
 from api.documentation import answers
 from api.errors import invalid_fields
@@ -17,6 +27,9 @@ from jobs.instants import utc_now
 from jobs.key_limits import KeyLimits
 from jobs.keys import IssuedKey, KeyService
 from jobs.models import ApiKey
+from jobs.usage import read_usage
+
+HOUR_SECONDS = 3600.0
 
 blueprint = admin_blueprint("keys", "keys")
 
@@ -30,6 +43,13 @@ _ROTATE_BODY = {
 def list_keys() -> Response:
     """All keys, oldest first, the revoked ones too; never a secret or a hash."""
     return respond(KeyList(keys=[KeyAnswer(**_fields(key)) for key in _service().all()]))
+
+
+@blueprint.get("/usage/", responses=answers({200: UsageList}, 422))
+def show_usage(query: UsageQuery) -> Response:
+    """Jobs, tokens and time by key and model, those with the most tokens first."""
+    found = read_usage(get_database(), seconds=query.hours * HOUR_SECONDS, key_id=query.key_id)
+    return respond(UsageList(hours=query.hours, usage=[UsageAnswer(**vars(usage)) for usage in found]))
 
 
 @blueprint.post("/", responses=answers({201: IssuedKeyAnswer}, 400, 413, 415, 422))

@@ -165,6 +165,7 @@ class KeyAnswer(BaseModel):
     allowed_models: list[str] | None
     on_disconnect: Literal["cancel", "continue"] | None
     requests_per_minute: int | None
+    tokens_per_minute: int | None
     max_pending: int | None
 
 
@@ -174,6 +175,31 @@ class IssuedKeyAnswer(KeyAnswer):
     model_config = ConfigDict(title="IssuedKey")
 
     key: str = Field(description="The secret; it can't be shown again.")
+
+
+class UsageQuery(Parameters):
+    hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
+        default=24.0, description="Of the jobs that ended within so many hours, as far as they are kept."
+    )
+    key_id: str | None = Field(default=None, description="Only of this key.")
+
+
+class UsageAnswer(BaseModel):
+    """What one key has used of one model."""
+
+    model_config = ConfigDict(title="Usage")
+
+    key_id: str
+    model: str
+    jobs: int
+    prompt_tokens: int
+    output_tokens: int
+    processing_seconds: float
+
+
+class UsageList(BaseModel):
+    hours: float
+    usage: list[UsageAnswer]
 
 
 class KeyList(BaseModel):
