@@ -2,13 +2,14 @@
 
 import sys
 
-from bench import dropin, first_token, order, simulator, submits
+from bench import dropin, estimates, first_token, order, simulator, submits
 
 BENCHMARKS = {
     "simulator": simulator.measure,
     "first-token": first_token.measure,
     "submits": submits.measure,
     "order": order.measure,
+    "estimates": estimates.measure,
     "dropin": dropin.measure,
 }
 
