@@ -147,7 +147,9 @@ class System:
 
 def consumed_queues(worker: Worker) -> set[str]:
     """The queues that a worker says it consumes, when asked as Flower asks."""
-    answers = app.control.inspect(timeout=0.5).active_queues() or {}
+    # A connection of its own: the app's pool may know the Valkey of a module before.
+    with app.connection_for_write() as connection:
+        answers = app.control.inspect(timeout=0.5, connection=connection).active_queues() or {}
     own = f"paddock-{worker.pid}@"
     return {queue["name"] for name, queues in answers.items() if name.startswith(own) for queue in queues}
 

@@ -119,7 +119,7 @@ def test_an_urgent_job_ends_the_turn_of_another_model(system: System) -> None:
 
 
 def test_slots_are_not_idle_while_jobs_wait(system: System) -> None:
-    """The time between two jobs of a slot is the same few milliseconds for any job."""
+    """A free slot is filled at once and not at the next poll, 100 ms later; `bench order` has the figures."""
     _wait([_submit("alpha")])
     results = [_submit("alpha", 100) for _ in range(3 * SLOTS)]
     _wait(results)
@@ -134,7 +134,7 @@ def test_slots_are_not_idle_while_jobs_wait(system: System) -> None:
         for moments in by_slot.values()
         for end, start in zip(moments[1::2], moments[2::2], strict=False)
     ]
-    assert statistics.median(gaps) <= 0.04
+    assert statistics.median(gaps) <= 0.08
 
 
 def test_a_paused_queue_waits_and_others_go_on(system: System, worker: Worker) -> None:
