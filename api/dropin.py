@@ -12,6 +12,7 @@ from api.auth import caller
 from api.backlog import backlog
 from api.clients_gone import watch_client
 from api.database import get_database
+from api.idempotency import asked_once, replayed, tell
 from api.key_limits import within_limits
 from api.late import get_resources, task_of
 from api.live import live_events
@@ -19,6 +20,7 @@ from api.relay import ClientGone, Lines, Relay
 from api.submitting import respond_submitted
 from api.wire_requests import on_disconnect, read_request
 from jobs.events import DONE
+from jobs.idempotency import Once
 from jobs.records import Submitted
 from jobs.states import Status
 from jobs.wire import WIRE_ROUTES, WireRequest, WireRoute
@@ -34,16 +36,55 @@ def answer(path: str) -> Response:
     route = WIRE_ROUTES[path]
     is_async = _prefers_async()
     cancels = on_disconnect() == "cancel"
-    wire = within_limits(read_request(route, is_async=is_async), caller())
-    backlog().admit()
-    job_id = str(uuid_utils.uuid7())
+    wire = read_request(route, is_async=is_async)
+    once = asked_once()
+    earlier = replayed(once)
+    if earlier is None:
+        wire = within_limits(wire, caller())
+        backlog().admit()
     if is_async:
-        return _accepted(_submit(wire, job_id))
+        return _accepted(earlier or _submit(wire, str(uuid_utils.uuid7()), once))
+    if earlier is None:
+        try:
+            return _relayed(route, wire, str(uuid_utils.uuid7()), cancels=cancels, once=once)
+        except _MadeAlready as made:
+            earlier = made.submitted
+    return _relayed(route, wire, earlier.job_id, cancels=False, is_replay=True)
+
+
+class _MadeAlready(Exception):
+    """Another request with the same Idempotency-Key was quicker."""
+
+    def __init__(self, submitted: Submitted) -> None:
+        super().__init__()
+        self.submitted = submitted
+
+
+def _relayed(
+    route: WireRoute,
+    wire: WireRequest,
+    job_id: str,
+    *,
+    cancels: bool,
+    once: Once | None = None,
+    is_replay: bool = False,
+) -> Response:
+    """
+    Submit the job, unless it is there already, and relay its answer.
+
+    Args:
+        cancels: A client that goes away takes its job along.
+    """
     with ExitStack() as closing:
         # Listening before the job is there: nothing that happens to it can be missed.
         only = None if wire.is_streamed else _ONLY_END
         subscription = closing.enter_context(live_events().subscribe(job_id, only=only))
-        _submit(wire, job_id)
+        if is_replay:
+            subscription.miss()  # what came before is in the stream
+        else:
+            submitted = _submit(wire, job_id, once)
+            if submitted.is_replay:
+                raise _MadeAlready(submitted)
         relay = Relay(
             job_id,
             route,
@@ -64,8 +105,9 @@ def answer(path: str) -> Response:
         return response
 
 
-def _submit(wire: WireRequest, job_id: str) -> Submitted:
-    return task_of(wire.resolved_kind).submit(wire, key_id=caller().key_id, job_id=job_id)
+def _submit(wire: WireRequest, job_id: str, once: Once | None) -> Submitted:
+    task = task_of(wire.resolved_kind)
+    return tell(task.submit(wire, key_id=caller().key_id, job_id=job_id, once=once))
 
 
 def _prefers_async() -> bool:

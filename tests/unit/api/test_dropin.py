@@ -98,6 +98,21 @@ def test_a_failed_job_is_an_error(api: Api, path: str, code: str, status: int) -
     assert ("X-Should-Retry" in answer.headers) == (status >= 500)
 
 
+def test_a_request_that_is_repeated_gets_the_same_answer(api: Api) -> None:
+    """From the row, and it is said; with another body it is refused in the route's own words."""
+    outcome = Outcome({"model": "alpha", "response": None, "done": True}, "Because.", 1.0)
+    once = {"Idempotency-Key": "a"}
+    first = api.post("/api/generate", json=GENERATE, headers={**once, **ASYNC})
+    job_id = first.get_json()["job_id"]
+    api.complete(job_id, outcome)
+    later = api.post("/api/generate", json=GENERATE, headers={**once, **ASYNC})
+    assert (first.status_code, later.status_code) == (202, 200)
+    assert (later.get_json()["job_id"], later.headers["Idempotent-Replayed"]) == (job_id, "true")
+    other = api.post("/api/generate", json={**GENERATE, "prompt": "What?"}, headers=once)
+    assert other.status_code == 400
+    assert "Idempotency-Key" in other.get_json()["error"]
+
+
 def test_a_stream_that_ends_before_it_begins_has_a_status(api: Api) -> None:
     """Cancelled from elsewhere: no client's own retry makes another job of it."""
     answer = _answer(api, "/api/chat", CHAT, api.service.cancel)
