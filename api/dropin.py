@@ -160,7 +160,8 @@ def _encoded(lines: Iterator[str]) -> Iterator[bytes]:
 
 def _in_one_piece(ended: Ended, route: WireRoute) -> Response:
     end, kind = ("", JSON) if route.dialect == "ollama" else ("\n", "application/json")
-    response = Response(dump(ended.body) + end, status=ended.http_status, content_type=kind)
+    text = dump(ended.body) if ended.raw is None else ended.raw
+    response = Response(text + end, status=ended.http_status, content_type=kind)
     if ended.http_status >= 500:
         response.headers["X-Should-Retry"] = "false"  # OpenAI's clients: we have tried again already
     return response

@@ -183,6 +183,9 @@ class Relay:
         if status is Status.COMPLETED and data.get("at", -1) == self._position and "raw" in data:
             self._ready.append(Ended(status, raw=data["raw"], is_one_object=data["is_one_object"]))
             return
+        if "whole" in data:
+            self._ready.append(Ended(status, raw=data["whole"]))
+            return
         if "error" in data:
             self._ready.append(end_of(status, data["error"], has_begun=self._position > 0))
             return

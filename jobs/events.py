@@ -7,7 +7,8 @@ What happens to a job, as it happens, over Redis Streams.
 
 A token has `text` and perhaps `thinking`; of a job whose client is relayed the lines of its route,
 also the lines as `raw`, and `at`, the number of characters of all lines before. The last ones
-come with `done`, and in their place, when the job failed, what its client is to get as `error`.
+come with `done`; in their place, for an answer in one piece, `whole`, if it is not long, and when the
+job failed, what its client is to get as `error`.
 
 The stream is for whoever comes late or comes back, the channel for whoever is
 there: one connection can serve all readers of a process. Nothing depends on

@@ -1,5 +1,6 @@
 """A job in another API's words: its body to the same route of Ollama, the answer back as it comes."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -52,10 +53,12 @@ class WireOutcome:
     What is stored, and what the client is still to be sent once it is.
 
     Attributes:
+        whole: The answer in one piece, JSON; empty for one that was streamed.
         is_one_object: The answer is one JSON object although a stream was asked for.
     """
 
     outcome: Outcome
+    whole: str
     tail: str = ""
     is_one_object: bool = False
 
@@ -85,7 +88,7 @@ def ask_wire(
     started = time.monotonic()
     if question.route.streams is None:
         whole = transport.request("POST", question.route.path, question.body, **call)
-        return WireOutcome(_outcome(question.route, whole, whole, started))
+        return WireOutcome(_outcome(question.route, whole, whole, started), _dump(whole))
     if question.route.dialect == "openai":
         return _ask_openai(transport, question, call, on_piece, started)
     return _ask_ollama(transport, question, call, on_piece, started)
@@ -113,7 +116,8 @@ def _ask_ollama(
         whole = whole_answer(question.route.path, answer.complete(stream.final or {}), answer.data())
         end = "" if stream.is_one_object else "\n"
         tail = stream.line.decode("utf-8", "replace").rstrip("\n") + end
-    return WireOutcome(_outcome(question.route, whole, whole, started), tail, stream.is_one_object)
+    outcome = _outcome(question.route, whole, whole, started)
+    return WireOutcome(outcome, _dump(whole) if not question.is_streamed else "", tail, stream.is_one_object)
 
 
 def _ask_openai(
@@ -142,7 +146,13 @@ def _ask_openai(
             partial = answer.whole()
             raise GenerationAborted(str(error), text=answer.text(), status=200, body=partial) from error
         tail += f"{stream.line.decode('utf-8', 'replace')}\n\n"
-    return WireOutcome(_outcome(question.route, answer.whole(), answer.figures(), started), tail)
+    whole = answer.whole()
+    outcome = _outcome(question.route, whole, answer.figures(), started)
+    return WireOutcome(outcome, _dump(whole) if not question.is_streamed else "", tail)
+
+
+def _dump(whole: Mapping[str, Any]) -> str:
+    return json.dumps(whole, separators=(",", ":"))
 
 
 def _outcome(

@@ -11,6 +11,8 @@ from worker.event_stream import Lines
 from worker.keep_alive import KeepAlive
 from worker.lease import Run
 
+MAX_WHOLE_CHARS = 65_536
+
 
 class Relay:
     """One run of such a job: pieces go into its events as they come."""
@@ -44,9 +46,12 @@ class Relay:
         return self._asked.outcome
 
     def end(self) -> dict[str, Any]:
-        """What its client gets now that the answer is stored; one that does not stream reads the row."""
-        if self._asked is None or not self._question.is_streamed:
+        """What its client gets now that the answer is stored; a long one in one piece comes from the row."""
+        if self._asked is None:
             return {}
+        if not self._question.is_streamed:
+            whole = self._asked.whole
+            return {"whole": whole} if len(whole) <= MAX_WHOLE_CHARS else {}
         return {"raw": self._asked.tail, "at": self._position, "is_one_object": self._asked.is_one_object}
 
     def error(self, error: OllamaError) -> dict[str, Any]:

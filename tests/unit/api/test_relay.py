@@ -207,6 +207,12 @@ def test_an_answer_in_one_piece_is_waited_for(stage: Stage) -> None:
     assert stage.relay.is_over
 
 
+def test_an_answer_in_one_piece_may_come_with_the_end(stage: Stage) -> None:
+    """As the worker put it together."""
+    stage.tell(DONE, status="completed", whole='{"response":"all"}')
+    assert stage.relay.end().raw == '{"response":"all"}'
+
+
 def _away(*_: Any, **__: Any) -> Any:
     raise redis.ConnectionError
 

@@ -13,6 +13,7 @@ from ollama_client import errors
 from tests.support.fake_ollama import FakeTransport
 from tests.support.jobs import attempts, result, row
 from tests.unit.worker.conftest import Worker
+from worker import relay
 
 PIECES = ({"response": "It "}, {"response": "scatters."})
 FINAL = {"model": "alpha", "response": "", "done": True, "prompt_eval_count": 7, "eval_count": 2}
@@ -66,12 +67,23 @@ def test_the_row_has_the_same_answer(worker: Worker) -> None:
 
 
 def test_an_answer_in_one_piece_tells_its_pieces_to_others_only(worker: Worker) -> None:
-    """Whoever looks at the job sees the text grow; its client reads the row."""
+    """Whoever looks at the job sees the text grow; its client gets the whole."""
     worker.use(FakeTransport(*PIECES, FINAL))
     job_id = _submit(worker, is_streamed=False, is_live=False)
     worker.run(job_id)
     assert _lines(worker, job_id) == ""
     assert ("token", {"text": "It scatters."}) in worker.events(job_id)
+    assert json.loads(_done(worker, job_id)["whole"]) == {**FINAL, "response": "It scatters."}
+
+
+def test_a_long_answer_in_one_piece_is_left_to_the_row(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is no store of answers."""
+    monkeypatch.setattr(relay, "MAX_WHOLE_CHARS", 10)
+    worker.use(FakeTransport(*PIECES, FINAL))
+    job_id = _submit(worker, is_streamed=False, is_live=False)
+    worker.run(job_id)
     assert _done(worker, job_id) == {"status": "completed"}
 
 
@@ -101,7 +113,7 @@ def test_counts_are_relayed_where_they_were_asked_for(worker: Worker) -> None:
     assert '"usage"' in _done(worker, job_id)["raw"]
 
 
-def test_embeddings_are_stored_and_not_told(worker: Worker) -> None:
+def test_embeddings_are_stored_and_told_whole(worker: Worker) -> None:
     """In the words of each of the three routes."""
     answers: dict[str, Any] = {
         "/api/embed": {"model": "alpha", "embeddings": [[1.0]]},
@@ -112,11 +124,11 @@ def test_embeddings_are_stored_and_not_told(worker: Worker) -> None:
         },
     }
     worker.use(FakeTransport(answers=answers))
-    for path in answers:
+    for path, answer in answers.items():
         job_id = _submit(worker, path, is_streamed=False, is_live=False, body={"input": "x"})
         worker.run(job_id)
         assert result(worker.service, job_id).result_data == [[1.0]]
-        assert _done(worker, job_id) == {"status": "completed"}
+        assert json.loads(_done(worker, job_id)["whole"]) == answer
 
 
 def test_a_refused_request_keeps_ollama_s_words(worker: Worker) -> None:
