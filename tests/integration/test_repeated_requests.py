@@ -20,7 +20,7 @@ def stack() -> Iterator[LocalStack]:
     with local_stack(
         slots=1, simulator_options=("--models", "alpha", "--tokens-per-second", "40")
     ) as running:
-        yield up
+        yield running
 
 
 def ask(stack: LocalStack, path: str, body: dict[str, Any], value: str) -> requests.Response:
