@@ -8,6 +8,8 @@ that another thread held at that moment, hangs the child for ever.
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -112,3 +114,19 @@ def use_database(database: Database, settings: Settings | None = None) -> None:
     """Work on this database: the API hands over Flask-SQLAlchemy's engine, tests their own."""
     with _lock:
         _by_process[os.getpid()] = Resources(settings or get_settings(), database)
+
+
+@contextmanager
+def use_resources(resources: Resources) -> Iterator[None]:
+    """Work with these until the block is left, then with what was there before: for doubles."""
+    process = os.getpid()
+    with _lock:
+        before = _by_process.get(process)
+        _by_process[process] = resources
+    try:
+        yield
+    finally:
+        with _lock:
+            _by_process.pop(process)
+            if before is not None:
+                _by_process[process] = before

@@ -2,6 +2,7 @@
 
 import tests.environment  # noqa: F401, I001 - before anything reads the settings
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,18 @@ def redis_client(request: pytest.FixtureRequest) -> Iterator[Any]:
         return
     with fakeredis.FakeRedis(decode_responses=True) as client:
         yield client
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever opens a socket, to whatever and from whichever thread, fails the test, even if it goes on."""
+    opened: list[str] = []
+
+    class NoSocket(socket.socket):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            opened.append(f"{args} {kwargs}")
+            raise AssertionError("A test without a network opens a socket.")
+
+    monkeypatch.setattr(socket, "socket", NoSocket)
+    yield
+    assert opened == []
