@@ -14,7 +14,7 @@ from settings import get_settings
 from tasks import app
 from tasks.job_task import JobTask
 from tasks.resources import pool_connections
-from worker import bootsteps, child, drain, execution, revoking, task_events, turns
+from worker import bootsteps, child, consumer, drain, execution, revoking, task_events, turns
 
 
 def _refuse_newer_database(**_: object) -> None:
@@ -29,6 +29,7 @@ app.steps["consumer"].add(bootsteps.QueueStep)
 app.steps["consumer"].add(turns.TurnStep)
 app.steps["consumer"].add(task_events.TaskEventsStep)
 app.conf.worker_consumer = "worker.consumer:Consumer"
+consumer.refuse_closed_channels()
 child.connect_signals()
 # Before anything is forked.
 celeryd_init.connect(_refuse_newer_database, weak=False)

@@ -8,12 +8,33 @@ import logging
 from functools import partial
 from typing import Any
 
+import redis
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.transport.redis import Channel
 
 FIRST_WAIT_SECONDS = 0.2
 MORE_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 1.0
 log = logging.getLogger(__name__)
+
+
+def refuse_closed_channels() -> None:
+    """
+    Let kombu's channels say that they are closed.
+
+    A job that ends after its broker was away is acknowledged on the channel that it came by. That
+    one has no connection any more, and kombu lets an AttributeError out of it, which nobody
+    catches, and the parent ends. A connection error is only logged there; the
+    message is void by then.
+    """
+    connection_parameters = Channel._connparams
+
+    def checked(channel: Any, asynchronous: bool = False) -> Any:
+        if channel.connection is None or channel.connection.client is None:
+            raise redis.ConnectionError("this channel is closed")
+        return connection_parameters(channel, asynchronous)
+
+    Channel._connparams = checked  # type: ignore[method-assign]
 
 
 class Consumer(CeleryConsumer):

@@ -59,7 +59,7 @@ class Housekeeping:
         idle = now - self._last_pass
         if idle > lease_seconds / 2:
             self._reap_from = now + lease_seconds
-            log.warning("paused for %.1f s: no lease is taken back for %.0f s", idle, lease_seconds)
+            log.info("paused for %.1f s: no lease is taken back for %.0f s", idle, lease_seconds)
         if not self._leadership.is_held():
             self._last_pass = now
             return
@@ -123,6 +123,7 @@ def main(worker: str, parent: int) -> None:
             housekeeping.tick()
         except redis.RedisError as error:
             log.warning("Redis does not answer: %s", type(error).__name__)
+            stopping.wait(PASS_SECONDS)
     try:
         housekeeping.give_up()
         withdraw_worker(keeper.redis, worker)

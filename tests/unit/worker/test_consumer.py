@@ -1,12 +1,15 @@
 """Celery's consumer, back sooner after a loss of the broker."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.transport.redis import Channel
 
 from tasks import app
-from worker.consumer import Consumer
+from worker.consumer import Consumer, refuse_closed_channels
 
 
 class Connection:
@@ -49,6 +52,18 @@ def test_a_close_that_fails_inside_kombu_ends_nothing(
     monkeypatch.setattr(CeleryConsumer, "on_connection_error_after_connected", close)
     consumer.on_connection_error_after_connected(ConnectionError())
     assert "not closed cleanly" in caplog.text
+
+
+def test_a_closed_channel_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a connection error, which kombu logs where it acknowledges, and not as an AttributeError."""
+    monkeypatch.setattr(Channel, "_connparams", lambda *_: {"host": "here"})
+    refuse_closed_channels()
+    channel = Channel.__new__(Channel)
+    channel.connection = SimpleNamespace(client=None)
+    with pytest.raises(redis.ConnectionError, match="closed"):
+        channel._connparams()
+    channel.connection = SimpleNamespace(client=object())
+    assert channel._connparams() == {"host": "here"}
 
 
 def test_a_worker_has_this_consumer() -> None:
