@@ -11,7 +11,7 @@ from chaos.machine import ENDED, Machine
 from chaos.process import eventually
 from jobs.states import Status
 
-SHORT = {"times": 20}
+SHORT = {"times": 9}
 TOKENS, TOKENS_PER_SECOND = 10, 50
 RUNS_SECONDS = TOKENS / TOKENS_PER_SECOND
 

@@ -10,7 +10,7 @@ from chaos.figure import Figure, at_most, exactly, told
 from chaos.machine import Machine
 from chaos.verdict import attempts_used, intact
 
-SHORT = {"jobs": 60, "seconds": 8.0}
+SHORT = {"jobs": 20, "seconds": 6.0}
 TOKENS, TOKENS_PER_SECOND = 5, 10
 
 
