@@ -42,8 +42,12 @@ bench: setup-dev
 chaos: setup-dev
 	@$(PYTHON) -m chaos
 
+# Everything on SQLite, and what uses the database once more on Postgres, whatever the first run found.
 test: setup-dev
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest; on_sqlite=$$?; \
+	if [ $$on_sqlite -eq 2 ]; then exit 2; fi; \
+	echo 'The integration tests once more, on Postgres:'; \
+	PADDOCK_TEST_DATABASE=postgres $(PYTHON) -m pytest tests/integration -m 'not one_database' && exit $$on_sqlite
 
 check: setup-dev
 	@$(PYTHON) -m ruff check .

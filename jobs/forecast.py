@@ -204,7 +204,7 @@ class Forecaster:
 
 # Built once: building takes longer than running them.
 _LAST_JOBS = (
-    select(Job.model, Job.status, Job.processing_seconds, Job.load_seconds)
+    select(Job.model, Job.status, Job.processing_seconds, Job.load_seconds, Job.first_token_seconds)
     .where(Job.completed_at.is_not(None))
     .order_by(Job.completed_at.desc())
     .limit(LAST_JOBS)
@@ -240,7 +240,12 @@ def read_loading(session: Session) -> tuple[float, int]:
 def _pace(rows: list[Any]) -> Pace:
     loads = [row.load_seconds or 0.0 for row in rows]
     loads = [load if load >= LEAST_LOAD_SECONDS else 0.0 for load in loads]
-    runs = [max(0.0, row.processing_seconds - load) for row, load in zip(rows, loads, strict=True)]
+    # Who waited inside Ollama for the load of another's request reports none, but a late first token.
+    answers = [row.first_token_seconds for row in rows if row.first_token_seconds is not None]
+    usual = statistics.median(answers) if answers else 0.0
+    late = [max(0.0, (row.first_token_seconds or 0.0) - usual) for row in rows]
+    waits = [max(load, delay) for load, delay in zip(loads, late, strict=True)]
+    runs = [max(0.0, row.processing_seconds - wait) for row, wait in zip(rows, waits, strict=True)]
     mean = statistics.fmean(runs)
     return Pace(
         mean=mean,

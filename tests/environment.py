@@ -5,6 +5,7 @@ PADDOCK_TEST_DATABASE=postgres runs everything on a real Postgres instead of SQL
 """
 
 import atexit
+import itertools
 import os
 import shutil
 import tempfile
@@ -19,9 +20,18 @@ for name in list(os.environ):
 os.environ.pop("DATABASE_URL", None)
 os.environ.pop("REDIS_URL", None)
 os.environ["PADDOCK_VAR"] = str(FOLDER)
+_numbers = itertools.count(1)
+_server = None
 if os.environ.get("PADDOCK_TEST_DATABASE") == "postgres":
     from tests.support.postgres import Postgres  # late: most runs need no server of their own here
 
     _server = Postgres()
     atexit.register(_server.close)
     os.environ["DATABASE_URL"] = _server.create_database("paddock")
+
+
+def new_database(folder: Path) -> str:
+    """The URL of an empty database of the kind under test: a file in this folder, or on the run's server."""
+    if _server is None:
+        return f"sqlite:///{folder / 'paddock.db'}"
+    return _server.create_database(f"own{next(_numbers)}")

@@ -20,6 +20,7 @@ from jobs.records import Claimed, Outcome
 from jobs.service import JobService
 from settings import get_settings
 from tasks import resources
+from tests.environment import new_database
 from tests.integration.system import eventually
 from tests.support.valkey import Valkey
 
@@ -64,8 +65,8 @@ class Stage:
     """The API on one side, the hands of a worker on the other."""
 
     def __init__(self, folder: Path, valkey: Valkey) -> None:
-        url = f"sqlite:///{folder / 'paddock.db'}"
-        settings = get_settings().model_copy(update={"database_url": url, "redis_url": valkey.url})
+        update = {"database_url": new_database(folder), "redis_url": valkey.url}
+        settings = get_settings().model_copy(update=update)
         self.app = create_app(settings)
         self.valkey = valkey
         with self.app.app_context():

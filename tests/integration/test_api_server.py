@@ -1,132 +1,39 @@
-"""The API as it is served: gunicorn with gevent, over real sockets."""
+"""What only a real server shows: bodies of any length, connections, streams, and many clients at once."""
 
 import http.client
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.database import Database
-from jobs.events import DONE, STATUS, TOKEN, EventWriter
+from jobs.events import DONE, STATUS, TOKEN
 from jobs.records import Outcome
-from jobs.service import JobService
-from settings import ROOT, get_settings
-from tasks.resources import connect_redis
+from tests.environment import new_database
 from tests.integration.system import eventually
+from tests.integration.web import LIMIT_BYTES, SUBMIT, WebServer
 from tests.support.valkey import Valkey
 
-SUBMIT = "/api/llm/jobs/submit/"
-LIMIT_BYTES = 100_000
-
-
-class Server:
-    """gunicorn on a free port, and what a worker would need."""
-
-    def __init__(self, folder: Path, valkey: Valkey) -> None:
-        self._opened: list[Any] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        url = f"sqlite:///{folder / 'paddock.db'}"
-        self.environment = {
-            **os.environ,
-            "DATABASE_URL": url,
-            "REDIS_URL": valkey.url,
-            "PORT": str(self.port),
-            "PADDOCK_MAX_BODY_BYTES": str(LIMIT_BYTES),
-        }
-        self._flask("db", "upgrade")
-        self.key = self._flask("keys", "create", "--name", "t", "--quiet").strip()
-        self.database = Database.connect(url)
-        self.service = JobService(self.database)
-        settings = get_settings().model_copy(update={"redis_url": valkey.url})
-        self.redis = connect_redis(settings)
-        self.events = EventWriter(self.redis)
-        self.log = folder / "web.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "python:stack.web", "api:create_app()"],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        eventually(self._answers, within=30)
-
-    def _flask(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "flask", "--app", "api", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
-        ).stdout
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return True
-        except OSError:
-            return False
-
-    def connect(self) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        self._opened.append(connection)
-        return connection
-
-    def hang_up(self) -> None:
-        """Close every connection that a test has opened."""
-        while self._opened:
-            self._opened.pop().close()
-
-    def send(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: Any = None, **options: Any
-    ) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        connection.request(method, path, body, headers, **options)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-
-    def submit(self) -> str:
-        body = json.dumps({"prompt": "Why?", "model": "alpha"})
-        return str(self.send(self.connect(), "POST", SUBMIT, body)[1]["job_id"])
-
-    def open_stream(self, job_id: str) -> http.client.HTTPResponse:
-        connection = self.connect()
-        headers = {"Authorization": f"Bearer {self.key}"}
-        connection.request("GET", f"/api/llm/jobs/{job_id}/events/", headers=headers)
-        stream = connection.getresponse()
-        self._opened.append(stream)
-        return stream
-
-    def subscribed(self) -> int:
-        """How many channels of jobs somebody reads."""
-        return len(self.redis.pubsub_channels("paddock:live:*"))
-
-    def close(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
-        self.redis.close()
-        self.database.close()
+KEEP_WRITERS_OUT = {
+    "sqlite": ["BEGIN IMMEDIATE"],
+    "postgresql": ["LOCK TABLE jobs IN EXCLUSIVE MODE"],  # psycopg has begun
+}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     valkey = Valkey()
     valkey.start()
-    made = Server(tmp_path_factory.mktemp("server"), valkey)
+    folder = tmp_path_factory.mktemp("server")
+    made = WebServer(folder, new_database(folder), valkey.url)
     yield made
     made.close()
     valkey.close()
 
 
 @pytest.fixture(autouse=True)
-def connections(server: Server) -> Iterator[None]:
+def connections(server: WebServer) -> Iterator[None]:
     """Every test closes what it opened."""
     yield
     server.hang_up()
@@ -140,28 +47,28 @@ def event_of(stream: http.client.HTTPResponse) -> str:
     return "end"
 
 
-def test_a_body_of_unknown_length_is_limited(server: Server) -> None:
+def test_a_body_of_unknown_length_is_limited(server: WebServer) -> None:
     """A chunked body over the limit gets 413, although nobody said how long it is."""
     chunks = (b'{"prompt": "', *(b"x" * 10_000 for _ in range(40)), b'"}')
     status, problem = server.send(server.connect(), "POST", SUBMIT, iter(chunks), encode_chunked=True)
     assert (status, problem["code"]) == (413, "body_too_large")
 
 
-def test_a_chunked_body_within_the_limit_is_taken(server: Server) -> None:
+def test_a_chunked_body_within_the_limit_is_taken(server: WebServer) -> None:
     """A chunked body is read to its end."""
     chunks = (b'{"prompt": "', b"Why", b'?", "model": "alpha"}')
     status, job = server.send(server.connect(), "POST", SUBMIT, iter(chunks), encode_chunked=True)
     assert (status, job["status"]) == (202, "pending")
 
 
-def test_a_connection_outlives_a_refused_body(server: Server) -> None:
+def test_a_connection_outlives_a_refused_body(server: WebServer) -> None:
     """After 413 the next request on the connection is answered as usual, or it was closed in order."""
     connection = server.connect()
     assert server.send(connection, "POST", SUBMIT, b"x" * (LIMIT_BYTES + 1))[0] == 413
     assert server.send(connection, "GET", "/api/llm/jobs/?limit=1")[0] == 200
 
 
-def test_tokens_are_sent_as_they_come(server: Server) -> None:
+def test_tokens_are_sent_as_they_come(server: WebServer) -> None:
     """Each token reaches the reader within a moment of being written, not when the job ends."""
     job_id = server.submit()
     stream = server.open_stream(job_id)
@@ -180,7 +87,7 @@ def test_tokens_are_sent_as_they_come(server: Server) -> None:
     assert event_of(stream) == "end"
 
 
-def test_a_reader_that_hangs_up_is_forgotten(server: Server) -> None:
+def test_a_reader_that_hangs_up_is_forgotten(server: WebServer) -> None:
     """When a reader's connection is gone, the process stops listening for it."""
     job_id = server.submit()
     stream = server.open_stream(job_id)
@@ -195,7 +102,7 @@ def test_a_reader_that_hangs_up_is_forgotten(server: Server) -> None:
     eventually(forgotten)
 
 
-def test_waiting_clients_do_not_hold_up_others(server: Server) -> None:
+def test_waiting_clients_do_not_hold_up_others(server: WebServer) -> None:
     """While many wait for a job, the process answers others at once."""
     job_id = server.submit()
     waiting = [server.connect() for _ in range(50)]
@@ -209,14 +116,15 @@ def test_waiting_clients_do_not_hold_up_others(server: Server) -> None:
         assert json.loads(connection.getresponse().read())["status"] == "cancelled"
 
 
-def test_a_writer_elsewhere_holds_up_nobody_here(server: Server) -> None:
-    """While another process keeps SQLite's write lock, reads and other requests are answered at once."""
+def test_a_writer_elsewhere_holds_up_nobody_here(server: WebServer) -> None:
+    """While another process keeps writers out, reads and other requests are answered at once."""
     submitting = server.connect()
     body = json.dumps({"prompt": "Why?", "model": "alpha"})
     headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
     with server.database.engine.connect() as writer:
         raw: Any = writer.connection.dbapi_connection
-        raw.execute("BEGIN IMMEDIATE")
+        for statement in KEEP_WRITERS_OUT[writer.dialect.name]:
+            raw.execute(statement)
         submitting.request("POST", SUBMIT, body, headers)
         time.sleep(0.2)
         began = time.monotonic()
@@ -226,7 +134,7 @@ def test_a_writer_elsewhere_holds_up_nobody_here(server: Server) -> None:
     assert submitting.getresponse().status == 202
 
 
-def test_nothing_of_a_prompt_is_logged(server: Server) -> None:
+def test_nothing_of_a_prompt_is_logged(server: WebServer) -> None:
     """The server's log holds neither prompts nor keys."""
     log = server.log.read_text()
     assert "Why?" not in log

@@ -49,6 +49,7 @@ from tests.replay import (
     tell,
 )
 
+pytestmark = pytest.mark.one_database
 SOON = Limits(first_token_seconds=0.05, between_tokens_seconds=0.05)
 PROMPT = "a prompt that nobody else may read"
 BODY = {"model": "tiny-a", "prompt": PROMPT}

@@ -22,6 +22,7 @@ from jobs.service import JobService
 from settings import ROOT
 from tests.support.postgres import Postgres
 
+pytestmark = pytest.mark.one_database
 OTHER_RESULTS = table("celery_taskmeta", column("id"), column("task_id"), column("result"))
 TABLES = [*Base.metadata.sorted_tables, OTHER_RESULTS]
 

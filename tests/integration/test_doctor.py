@@ -21,6 +21,7 @@ from tasks import resources
 from tests.simulator_process import SimulatorProcess, start_simulator
 from tests.support.valkey import Valkey
 
+pytestmark = pytest.mark.one_database
 MODEL = "llama3.2:1b"
 
 

@@ -15,6 +15,7 @@ from jobs.instants import utc_now
 from jobs.models import Job, JobPayload, JobResult
 from settings import ROOT
 
+pytestmark = pytest.mark.one_database
 CHAT = {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "question"}]}
 
 

@@ -19,6 +19,7 @@ from stack.leftovers import end_leftovers, find_leftovers, is_alive
 from stack.places import Places
 from stack.programs import Program, valkey, valkey_configuration
 
+pytestmark = pytest.mark.one_database
 PATIENCE_SECONDS = 20.0
 # In its command line is the name by which leftovers are known again.
 WEB = Program("web", (sys.executable, "-c", "import time; time.sleep(600)  # web"), 30, 5)

@@ -111,6 +111,19 @@ def test_what_a_look_sees(service: JobService) -> None:
     assert (pace.mean, pace.samples, pace.load) == (2.5, 2, 3.0)
 
 
+def test_who_waited_for_another_s_load_is_no_slower(sqlite_database: Database) -> None:
+    """Its first token was late, and the load was reported by the job that caused it."""
+    service = JobService(sqlite_database)
+    usual = (1.0, 0.0, 0.1)
+    for took, load, first in ((4.0, 3.0, 3.1), (3.9, 0.0, 3.0), usual, usual, usual):
+        run = claim(service, submit(service))
+        outcome = Outcome({}, "x", took, load_seconds=load, first_token_seconds=first)
+        service.finish(run.job_id, run.claim, outcome, now=NOW + SECOND)
+    pace = look(sqlite_database).paces["alpha"]
+    assert pace.mean == pytest.approx(1.0)
+    assert pace.load == 3.0
+
+
 def test_a_look_is_taken_once_a_second(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers in between cost nothing; a model that has not run lately keeps its pace."""
     looks = []
