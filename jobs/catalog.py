@@ -36,11 +36,14 @@ class ModelCatalog:
         """The live workers; empty while Redis is away."""
         with self._lock:
             if time.monotonic() - self._read_at > _FRESH_SECONDS:
+                self._read_at = time.monotonic()
                 try:
                     self._workers = live_workers(self._client)
                 except redis.RedisError:
                     self._workers = []
-                self._read_at = time.monotonic()
+                else:
+                    # After a start everybody waits for the first one: nothing is an answer for now alone.
+                    self._read_at = self._read_at if self._workers else float("-inf")
             return self._workers
 
     def look_again(self) -> None:

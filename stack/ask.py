@@ -15,7 +15,8 @@ from .terminal import say
 
 USAGE = 'Nothing to ask. Usage: make ask PROMPT="Why is the sky blue?" [MODEL=llama3.2:1b]'
 # How long after a start no model may be known yet, and what the API then says.
-SETTLING_SECONDS = 30.0
+SETTLING_SECONDS = 60.0
+SETTLE_EVERY_SECONDS = 0.2
 NO_SUCH_MODEL = ("no_model", "model_not_found")
 
 
@@ -45,7 +46,7 @@ def _ask(api: Api, body: dict[str, Any], running: Running, places: Places) -> in
     job: dict[str, Any] = {}
     progress = Progress()
     try:
-        job = _submit(api, body, progress, places)
+        job = submit_when_settled(api, body, progress, places)
         done = follow(api, job, progress)
     except KeyboardInterrupt:
         progress.close()
@@ -59,17 +60,19 @@ def _ask(api: Api, body: dict[str, Any], running: Running, places: Places) -> in
     return status
 
 
-def _submit(api: Api, body: dict[str, Any], progress: Progress, places: Places) -> dict[str, Any]:
+def submit_when_settled(api: Api, body: dict[str, Any], progress: Progress, places: Places) -> dict[str, Any]:
     """Submits; just after a start that takes until a worker has told which models its Ollama has."""
+    settled = False
     while True:
         try:
             return api.submit(body)
         except Refused as refused:
             age = time.time() - places.note.stat().st_mtime
-            if refused.code not in NO_SUCH_MODEL or age > SETTLING_SECONDS or api.knows_models():
+            if settled or refused.code not in NO_SUCH_MODEL or age > SETTLING_SECONDS:
                 raise
         progress.show("Waiting for a worker to tell which models there are")
-        time.sleep(0.2)
+        time.sleep(SETTLE_EVERY_SECONDS)
+        settled = api.knows_models()  # they may have become known since the refusal: once more
 
 
 def _text(value: bytes, variable: str) -> str:

@@ -140,6 +140,16 @@ def test_workers_are_looked_up_once_a_second(
     assert [model.name for model in catalog.models()] == ["alpha"]
 
 
+@pytest.mark.usefixtures("clock")
+def test_the_first_worker_is_known_at_once(sqlite_database: Database, redis_client: Any) -> None:
+    """Whoever has just started a stack is waiting for it."""
+    catalog = ModelCatalog(sqlite_database, redis_client, None)
+    with pytest.raises(NoModel):
+        catalog.resolve(None)
+    _report(redis_client, InstalledModel("alpha"))
+    assert catalog.resolve(None) == "alpha"
+
+
 def test_workers_that_were_known_are_dropped_with_redis(
     sqlite_database: Database, redis_client: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

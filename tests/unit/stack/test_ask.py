@@ -1,18 +1,22 @@
 """Asking: the answer as it comes, whatever happens to the connection, and how it ended."""
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
 from settings import Settings
+from stack import ask as asking
 from stack import rest
-from stack.ask import ask, follow, report
+from stack.ask import SETTLING_SECONDS, ask, follow, report, submit_when_settled
 from stack.errors import StackError
-from stack.places import Running
+from stack.places import Places, Running
 from stack.progress import Progress
 from stack.rest import Api, Refused
 from stack.server_sent_events import Event
@@ -202,7 +206,49 @@ def test_a_refusal_is_the_apis_own_reason(
     assert raised.value.status == 1
 
 
+class SettlingApi:
+    """Refuses so often as no model is known, and knows them from this question on."""
+
+    def __init__(self, refusals: int, knows_from: int, code: str = "no_model") -> None:
+        self._refusals, self._knows_from, self._code = refusals, knows_from, code
+        self.submits = 0
+
+    def submit(self, _body: dict[str, Any]) -> dict[str, Any]:
+        self.submits += 1
+        if self.submits <= self._refusals:
+            raise Refused("No model is known", self._code)
+        return JOB
+
+    def knows_models(self) -> bool:
+        return self.submits >= self._knows_from
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("api", "age", "submits", "is_taken"),
+    [
+        (SettlingApi(3, 3), 1.0, 4, True),  # known just after the third was refused: once more
+        (SettlingApi(9, 3), 1.0, 4, False),  # known, and refused for it
+        (SettlingApi(9, 9), SETTLING_SECONDS + 1, 1, False),
+        (SettlingApi(9, 9, "bad"), 1.0, 1, False),
+    ],
+)
+def test_a_question_waits_until_the_models_are_known(
+    tmp_path: Path, api: SettlingApi, age: float, submits: int, is_taken: bool
+) -> None:
+    """Just after a start, and only for that."""
+    places = Places(tmp_path)
+    places.note.touch()
+    os.utime(places.note, (time.time() - age,) * 2)
+    try:
+        answer = submit_when_settled(api, {}, Progress(), places)  # type: ignore[arg-type]
+    except Refused:
+        answer = {}
+    assert (bool(answer), api.submits) == (is_taken, submits)
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the pauses between tries."""
     monkeypatch.setattr(rest, "RECONNECT_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "SETTLE_EVERY_SECONDS", 0.0)
