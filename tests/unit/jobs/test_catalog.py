@@ -131,13 +131,14 @@ def test_workers_are_looked_up_once_a_second(
 ) -> None:
     """A submit does not cost a call to Redis each time."""
     catalog = ModelCatalog(sqlite_database, real_redis, None)
-    assert catalog.workers() == []
     _report(real_redis, InstalledModel("alpha"))
+    assert len(catalog.workers()) == 1
+    _report(real_redis, InstalledModel("beta"), name="w2")
     clock.now = 1.0
-    assert catalog.workers() == []
+    assert len(catalog.workers()) == 1
     clock.now = 1.1
-    assert [worker.name for worker in catalog.workers()] == ["w1"]
-    assert [model.name for model in catalog.models()] == ["alpha"]
+    assert [worker.name for worker in catalog.workers()] == ["w1", "w2"]
+    assert [model.name for model in catalog.models()] == ["alpha", "beta"]
 
 
 @pytest.mark.usefixtures("clock")
