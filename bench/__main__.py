@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import dropin, estimates, first_token, order, simulator, submits
+from bench import dropin, estimates, fairness, first_token, order, simulator, submits
 
 BENCHMARKS = {
     "simulator": simulator.measure,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "submits": submits.measure,
     "order": order.measure,
     "estimates": estimates.measure,
+    "fairness": fairness.measure,
     "dropin": dropin.measure,
 }
 

@@ -25,6 +25,7 @@ class LocalStack:
     ollama_url: str
     key: str
     served_log: Path  # the simulator's: a line at the start and end of each generation
+    valkey_socket: Path
 
     @property
     def headers(self) -> dict[str, str]:
@@ -69,7 +70,11 @@ def local_stack(
             _run([*stack, "start"], environment)
             key = (Path(folder) / "var" / "admin.key").read_text().strip()
             running = LocalStack(
-                f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ollama_port}", key, served_log
+                base_url=f"http://127.0.0.1:{port}",
+                ollama_url=f"http://127.0.0.1:{ollama_port}",
+                key=key,
+                served_log=served_log,
+                valkey_socket=Path(folder) / "var" / "valkey.sock",
             )
             _wait_for_worker(running)
             yield running
