@@ -12,6 +12,7 @@ import signal
 from contextlib import suppress
 from typing import Any
 
+from billiard import pool as billiard_pool
 from celery import bootsteps
 from celery.signals import worker_shutting_down
 
@@ -19,12 +20,21 @@ from settings import get_settings
 from worker.child import this_child
 
 DRAIN_SIGNAL = signal.SIGUSR1
+READ_SECONDS = 0.5
 
 
 class DrainStep(bootsteps.StartStopStep):
     """In the parent: arms the timer at the first shutdown signal."""
 
     requires = {"celery.worker.components:Pool"}
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        # A child that ends waits for its parent to have read its results, for up to 30 s. A parent that
+        # shuts down does not read those of jobs whose start it had not heard of yet. Nothing depends
+        # on it: the row has the result. Children know by being forked after this.
+        interval = billiard_pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
+        billiard_pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = round(READ_SECONDS / interval)
 
     def start(self, parent: Any) -> None:
         self._worker = parent

@@ -21,6 +21,7 @@ from tasks import app
 from tests.simulator_process import SimulatorProcess
 
 READY_SECONDS = 30.0
+STOP_SECONDS = 20.0  # nothing runs any more
 T = TypeVar("T")
 
 
@@ -79,9 +80,10 @@ class Worker:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
+                raise
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
