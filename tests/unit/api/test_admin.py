@@ -26,6 +26,7 @@ ROUTES = [
     ("POST", "queues/hf.co/alpha:1b/resume"),
     ("GET", "keys"),
     ("POST", "keys"),
+    ("GET", "keys/usage"),
     ("PATCH", "keys/x"),
     ("POST", "keys/x/rotate"),
     ("DELETE", "keys/x"),
@@ -50,7 +51,9 @@ def test_only_admins_are_answered(api: Api, method: str, path: str, slash: str) 
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-@pytest.mark.parametrize("path", ["active-model", "stats", "workers", "queues", "keys", "dead-letters"])
+@pytest.mark.parametrize(
+    "path", ["active-model", "stats", "workers", "queues", "keys", "keys/usage", "dead-letters"]
+)
 def test_both_forms_of_a_path_answer(api: Api, admin: str, path: str, slash: str) -> None:
     """With and without its last slash a path answers alike."""
     assert api.get(f"/api/admin/{path}{slash}", key=admin).status_code == 200
