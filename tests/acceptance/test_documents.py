@@ -19,7 +19,7 @@ from ollama_client.simulator.answers import expected_text
 from settings import ROOT
 from tests.acceptance.clone import Clone, free_ports, until
 from tests.simulator_process import start_simulator
-from tests.support.documents import blocks, document, files
+from tests.support.documents import blocks, document, files, section
 
 MODEL = "alpha"
 TOKENS = 5
@@ -155,6 +155,31 @@ def test_every_javascript_example_of_the_api_works(stack: Stack) -> None:
     code = "\n".join(blocks(document("api.md"), "js"))
     printed = stack.run(node(), "--input-type=module", "-", code=code)
     assert expected_text("generate", MODEL, "Why is the sky blue?", TOKENS) in printed
+
+
+def recipe(client: str, language: str) -> str:
+    """What docs/clients.md shows for a client, with a model that the stack has."""
+    return "\n".join(blocks(section(document("clients.md"), f"## {client}"), language)).replace(
+        "llama3.2:1b", MODEL
+    )
+
+
+@pytest.mark.parametrize("client", ["ollama", "openai"])
+def test_the_recipe_for_an_official_package_works(stack: Stack, client: str) -> None:
+    """In one piece, streaming, the job again, and its end when the client leaves."""
+    printed = stack.run(sys.executable, "-", code=recipe(client, "python"))
+    question = "Why is the sky blue?"
+    assert expected_text("chat", MODEL, [{"role": "user", "content": question}], TOKENS) in printed
+    assert f"completed {TOKENS}" in printed
+    assert "cancelled" in printed.splitlines()
+
+
+def test_the_recipe_for_curl_works(stack: Stack) -> None:
+    """One that gives up gets its job's answer by asking again."""
+    printed = stack.run("sh", "-eu", code=recipe("curl", "sh"))
+    assert expected_text("generate", MODEL, "Why is the sky blue?", TOKENS) in printed
+    _, came_back = printed.split("gone\n")
+    assert json.loads(came_back)["eval_count"] == 40
 
 
 def test_a_connection_outlives_the_pause_between_two_polls(stack: Stack) -> None:

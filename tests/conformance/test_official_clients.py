@@ -80,6 +80,23 @@ def test_ollama_s_async_client_does_the_same(stack: LocalStack) -> None:
     assert all(asyncio.run(ask()))
 
 
+def test_ollama_takes_a_key_in_its_address(stack: LocalStack, control: Any) -> None:
+    """In one piece, streaming and cut off in the middle; and no log has it."""
+    control(fail_next={"kind": "cut", "after_tokens": 5})
+    with ollama.Client(f"{stack.base_url}/key/{stack.key}") as by_path:
+        with pytest.raises(ollama.ResponseError, match="cut"):
+            list(by_path.generate("tiny-a", "x", options={"num_predict": 50}, stream=True))
+        assert list(by_path.chat("tiny-a", MESSAGES, options=EIGHT, stream=True))[-1].eval_count == 8
+    with (
+        ollama.Client(f"{stack.base_url}/key/{stack.key}x") as stranger,
+        pytest.raises(ollama.ResponseError, match="API key"),
+    ):
+        stranger.list()
+    logs = list((stack.valkey_socket.parent / "log").iterdir())
+    assert {"web.log", "worker-1.log"} <= {log.name for log in logs}
+    assert [log.name for log in logs if stack.key in log.read_text(errors="replace")] == []
+
+
 def test_ollama_calls_tools(client: ollama.Client) -> None:
     """In one piece and from a stream."""
     asked = recordings.load("chat_tools_forced_call")["request"]["body"] | {"stream": False}

@@ -105,11 +105,22 @@ def test_the_example_page_asks_routes_that_exist(routes: set[str]) -> None:
     assert not re.search(r"(src|href)=|https?://|@import", PAGE)
 
 
-@pytest.mark.parametrize("name", ["api.md", "celery.md", "extending.md", "operating.md", "performance.md"])
+@pytest.mark.parametrize(
+    "name", ["api.md", "celery.md", "clients.md", "extending.md", "operating.md", "performance.md"]
+)
 def test_every_file_that_is_linked_exists(name: str) -> None:
     """Beside the document."""
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document(name))
     assert [link for link in links if not Path(ROOT / "docs" / link).exists()] == []
+
+
+def test_the_clients_that_are_tested_have_the_versions_that_are_named() -> None:
+    """clients.md says with which versions its recipes were run."""
+    named = dict(
+        re.findall(r"^\| \[`(\w+)`\]\(#\w+\), Python \| ([\d.]+) \|", document("clients.md"), re.MULTILINE)
+    )
+    pinned = dict(re.findall(r"^([\w-]+)==(.*)$", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE))
+    assert named == {name: pinned[name] for name in ("ollama", "openai")}
 
 
 def test_every_benchmark_that_is_named_exists() -> None:
