@@ -14,6 +14,7 @@ from api.configuration import current_settings
 from api.errors import BrokenJson, InvalidFields
 
 MAX_DEPTH = 100  # far deeper than any JSON schema; what lies behind (pydantic, json) stops at some 250
+_PIECE_BYTES = 65536
 _REQUEST_ID = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 
 
@@ -55,14 +56,22 @@ class PaddockRequest(Request):
         limit = current_settings().max_body_bytes
         too_large = RequestEntityTooLarge(f"A body may have {limit} bytes at most.")
         if (self.content_length or 0) > limit:
+            self._discard_body(2 * limit)
             raise too_large
         data = self.get_data(cache=False)
         if "Idempotency-Key" in self.headers:
             self.body_digest = hashlib.sha256(data).hexdigest()
         # Without a Content-Length werkzeug reads as far as the limit and says nothing.
         if self.content_length is None and len(data) >= limit:
+            self._discard_body(limit)
             raise too_large
         return data
+
+    def _discard_body(self, at_most_bytes: int) -> None:
+        """A connection that is closed with something unread is reset, and its client loses the answer."""
+        source = self.environ["wsgi.input"]
+        while at_most_bytes > 0 and (piece := source.read(_PIECE_BYTES)):
+            at_most_bytes -= len(piece)
 
 
 def parse_json(data: bytes) -> Any:

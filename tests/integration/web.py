@@ -24,7 +24,7 @@ LIMIT_BYTES = 100_000
 class WebServer:
     """gunicorn on a free port, on a database that it migrates, and what a worker would need."""
 
-    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, redis_url: str, **settings: str) -> None:
         self._opened: list[Any] = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -35,6 +35,7 @@ class WebServer:
             "REDIS_URL": redis_url,
             "PORT": str(self.port),
             "PADDOCK_MAX_BODY_BYTES": str(LIMIT_BYTES),
+            **settings,
         }
         self._flask("db", "upgrade")
         self.key = self._flask("keys", "create", "--name", "t", "--quiet").strip()
