@@ -11,12 +11,13 @@ from api.answers import dump
 from api.errors import WrongField
 from api.schemas import Parameters
 from api.upstream import pass_on, until_reported, worker_named
+from api.wire_documentation import FILE, MODEL, OLLAMA, passes_on, wire_answers
 from api.wire_requests import read_object
 from jobs.workers import WorkerReport
 
 WORKER_HEADER = "X-Paddock-Worker"
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
-blueprint = APIBlueprint("model_administration", __name__, url_prefix="/api", doc_ui=False)
+blueprint = APIBlueprint("model_administration", __name__, url_prefix="/api", abp_tags=[OLLAMA])
 blueprint.before_request(require_admin)
 
 
@@ -24,31 +25,31 @@ class BlobPath(Parameters):
     digest: str
 
 
-@blueprint.post("/pull")
+@blueprint.post("/pull", **passes_on({"model": MODEL}, is_streamed=True))
 def pull() -> Response:
     """Install a model; the answer is its progress."""
     return _pass_on(is_known_then=True)
 
 
-@blueprint.post("/push")
+@blueprint.post("/push", **passes_on({"model": MODEL}, is_streamed=True))
 def push() -> Response:
     """Publish a model; the answer is its progress."""
     return _pass_on()
 
 
-@blueprint.post("/create")
+@blueprint.post("/create", **passes_on({"model": "sky", "from": MODEL}, is_streamed=True))
 def create() -> Response:
     """Make a model from another one or from files."""
     return _pass_on(is_known_then=True)
 
 
-@blueprint.post("/copy")
+@blueprint.post("/copy", **passes_on({"source": MODEL, "destination": "ours"}))
 def copy() -> Response:
     """Give a model another name."""
     return _pass_on(is_known_then=True)
 
 
-@blueprint.delete("/delete")
+@blueprint.delete("/delete", **passes_on({"model": "ours"}))
 def delete() -> Response:
     """Remove a model."""
     return _pass_on()
@@ -61,7 +62,7 @@ def has_blob(digest: str) -> Response:
     return pass_on(_worker_named(), b"")
 
 
-@blueprint.post("/blobs/<digest>")
+@blueprint.post("/blobs/<digest>", request_body=FILE, responses=wire_answers("ollama", 400, 404, 502, ok=201))
 def add_blob(path: BlobPath) -> Response:
     """Upload a file for `create`, of any size."""
     _check_digest(path.digest)

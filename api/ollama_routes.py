@@ -10,38 +10,39 @@ from api.errors import NoWorker, WrongField
 from api.installed import listed_models, loaded_models
 from api.late import get_resources
 from api.upstream import pass_on, worker_with
+from api.wire_documentation import MODEL, OLLAMA, generates, passes_on, wire_answers
 from api.wire_requests import read_object
 from jobs.errors import InvalidRequest, ModelNotAllowed, ModelNotInstalled
 from jobs.model_names import normalise_model
 
-blueprint = APIBlueprint("ollama", __name__, url_prefix="/api", doc_ui=False)
+blueprint = APIBlueprint("ollama", __name__, url_prefix="/api", abp_tags=[OLLAMA])
 
 
-@blueprint.post("/generate")
+@blueprint.post("/generate", **generates("/api/generate"))
 def generate() -> Response:
     """Ollama's /api/generate, through the queue."""
     return answer("/api/generate")
 
 
-@blueprint.post("/chat")
+@blueprint.post("/chat", **generates("/api/chat"))
 def chat() -> Response:
     """Ollama's /api/chat, through the queue."""
     return answer("/api/chat")
 
 
-@blueprint.post("/embed")
+@blueprint.post("/embed", **generates("/api/embed"))
 def embed() -> Response:
     """Ollama's /api/embed, through the queue."""
     return answer("/api/embed")
 
 
-@blueprint.post("/embeddings")
+@blueprint.post("/embeddings", **generates("/api/embeddings"))
 def embeddings() -> Response:
     """Ollama's /api/embeddings, through the queue."""
     return answer("/api/embeddings")
 
 
-@blueprint.post("/show")
+@blueprint.post("/show", **passes_on({"model": MODEL}, names_worker=False))
 def show() -> Response:
     """What an Ollama that has the model tells of it."""
     body = read_object("api.ShowRequest")
@@ -58,19 +59,19 @@ def show() -> Response:
     return pass_on(worker_with(name), dump(body).encode())
 
 
-@blueprint.get("/tags")
+@blueprint.get("/tags", responses=wire_answers("ollama", example={"models": [{"name": MODEL}]}))
 def tags() -> Response:
     """The models of all workers' Ollamas."""
     return _respond({"models": listed_models()})
 
 
-@blueprint.get("/ps")
+@blueprint.get("/ps", responses=wire_answers("ollama", example={"models": [{"name": MODEL}]}))
 def ps() -> Response:
     """The models that are loaded in any of them."""
     return _respond({"models": loaded_models()})
 
 
-@blueprint.get("/version")
+@blueprint.get("/version", responses=wire_answers("ollama", example={"version": "0.24.0"}))
 @open_to_all
 def version() -> Response:
     """The oldest version of all workers' Ollamas: what a client may count on."""

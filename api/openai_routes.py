@@ -11,43 +11,45 @@ from api.answers import dump
 from api.dropin import answer
 from api.installed import is_named, listed_models
 from api.schemas import Parameters
+from api.wire_documentation import MODEL, OPENAI, generates, wire_answers
 from jobs.errors import InvalidRequest, ModelNotInstalled
 from jobs.inventories import Entry
 from jobs.model_names import normalise_model
 
-blueprint = APIBlueprint("openai", __name__, url_prefix="/v1", doc_ui=False)
+_EXAMPLE = {"id": MODEL, "object": "model", "created": 1772366400, "owned_by": "library"}
+blueprint = APIBlueprint("openai", __name__, url_prefix="/v1", abp_tags=[OPENAI])
 
 
 class ModelPath(Parameters):
     name: str = Field(description="The model's name, slashes included.")
 
 
-@blueprint.post("/chat/completions")
+@blueprint.post("/chat/completions", **generates("/v1/chat/completions"))
 def chat_completions() -> Response:
     """OpenAI's chat completions, through the queue."""
     return answer("/v1/chat/completions")
 
 
-@blueprint.post("/completions")
+@blueprint.post("/completions", **generates("/v1/completions"))
 def completions() -> Response:
     """OpenAI's text completions, through the queue."""
     return answer("/v1/completions")
 
 
-@blueprint.post("/embeddings")
+@blueprint.post("/embeddings", **generates("/v1/embeddings"))
 def embeddings() -> Response:
     """OpenAI's embeddings, through the queue."""
     return answer("/v1/embeddings")
 
 
-@blueprint.get("/models")
+@blueprint.get("/models", responses=wire_answers("openai", example={"object": "list", "data": [_EXAMPLE]}))
 def models() -> Response:
     """The models of all workers that the caller may use."""
     found = [_model(entry, str(entry["name"])) for entry in listed_models()]
     return _respond({"object": "list", "data": found})
 
 
-@blueprint.get("/models/<path:name>")
+@blueprint.get("/models/<path:name>", responses=wire_answers("openai", 404, example=_EXAMPLE))
 def model(path: ModelPath) -> Response:
     """One of them; its name comes back as it was asked for."""
     name = path.name.removesuffix("/")
