@@ -8,6 +8,7 @@ import requests
 from chaos.figure import Figure, exactly
 from chaos.machine import Machine
 from chaos.process import eventually
+from tasks.taken_messages import taken_keys
 
 SHORT = {"pending": 60}
 
@@ -50,6 +51,6 @@ def _ours(machine: Machine) -> dict[str, int]:
 
 
 def _waiting(machine: Machine) -> int:
-    held = machine.redis.hlen("unacked")
+    held = machine.redis.hlen(taken_keys("worker-1@chaos")[0])
     jobs = machine.jobs().values()
     return sum(job.status == "pending" for job in jobs) - (held - len(machine.running()))

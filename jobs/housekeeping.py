@@ -119,6 +119,26 @@ def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[l
     return again, failed
 
 
+def cut_leases(
+    service: JobService, worker: str, *, within_seconds: float, now: datetime | None = None
+) -> int:
+    """
+    Let the leases of a worker that seems to be gone end soon; a run that is alive renews its own.
+
+    Returns:
+        How many were shortened.
+    """
+    soon = later(service.database.moment(now), within_seconds)
+    statement = (
+        update(Job)
+        .where(IS_RUNNING, Job.worker == worker, Job.lease_until > soon)
+        .values(lease_until=soon)
+        .returning(Job.id)
+    )
+    with service.database.writing() as session:
+        return len(session.execute(statement).all())
+
+
 def _detached(session: Session, rows: Iterable[Job]) -> list[Job]:
     """Rows as they were found, whatever is changed about them."""
     found = list(rows)

@@ -72,6 +72,12 @@ def live_workers(client: Any, *, now: datetime | None = None) -> list[WorkerRepo
     return sorted((r for r in reports if moment - r.reported_at <= STALE_SECONDS), key=lambda r: r.name)
 
 
+def stale_workers(client: Any, *, now: datetime | None = None) -> list[str]:
+    """The names of workers that have not reported for STALE_SECONDS, without having withdrawn."""
+    known = {str(name) for name in client.hkeys(WORKERS_KEY)}
+    return sorted(known - {worker.name for worker in live_workers(client, now=now)})
+
+
 def forget_stale(client: Any, *, now: datetime | None = None) -> None:
     """Drop the reports of workers that have been gone for long."""
     moment = (now or utc_now()).timestamp()

@@ -6,6 +6,7 @@ boot steps and the way a task runs. `tasks` alone only submits.
 """
 
 import logging
+from typing import Any
 
 from celery.signals import celeryd_init
 
@@ -14,11 +15,17 @@ from settings import get_settings
 from tasks import app
 from tasks.job_task import JobTask
 from tasks.resources import pool_connections
+from tasks.taken_messages import transport_options
 from worker import bootsteps, child, consumer, drain, execution, revoking, task_events, turns
 
 
 def _refuse_newer_database(**_: object) -> None:
     end_if_newer(get_settings().database_url)
+
+
+def _note_what_is_taken(sender: str, conf: Any, **_: object) -> None:
+    """Under keys of this worker alone; `sender` is its name."""
+    conf.broker_transport_options = {**conf.broker_transport_options, **transport_options(sender)}
 
 
 pool_connections(False)  # the prefork parent; each child pools for itself
@@ -33,6 +40,7 @@ consumer.refuse_closed_channels()
 child.connect_signals()
 # Before anything is forked.
 celeryd_init.connect(_refuse_newer_database, weak=False)
+celeryd_init.connect(_note_what_is_taken, weak=False)
 # "Task received" is written before the task is handed to a child, in the way of its first token.
 logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 revoking.install()

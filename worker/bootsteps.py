@@ -17,8 +17,10 @@ from jobs.workers import WORKERS_KEY, WorkerReport
 from settings import get_settings
 from tasks.queue_lists import QUEUE_PREFIX, queue_name
 from tasks.resources import connect_redis
+from tasks.taken_messages import give_back
 
 WATCH_SECONDS = 1.0
+QUEUES_SECONDS = 0.2  # a worker that starts has nothing to do before its keeper's first report
 KEEPER_END_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -67,18 +69,30 @@ class QueueStep(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
-        self._redis = connect_redis(get_settings(), timeout_seconds=1.0)
+        self._settings = get_settings()
+        self._redis = connect_redis(self._settings, timeout_seconds=1.0)
         self._timer: Any = None
+        self._is_new = True
 
     def start(self, parent: Any) -> None:
+        self._give_back(parent.hostname)
         self._watch(parent)
-        self._timer = parent.timer.call_repeatedly(WATCH_SECONDS, self._watch, (parent,))
+        self._timer = parent.timer.call_repeatedly(QUEUES_SECONDS, self._watch, (parent,))
 
     def stop(self, parent: Any) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
     terminate = shutdown = stop
+
+    def _give_back(self, worker: str) -> None:
+        """Once: what a process of the same name left behind, should its keeper have ended with it."""
+        try:
+            if self._is_new:
+                give_back(self._redis, worker, ageing_seconds=self._settings.ageing_seconds)
+                self._is_new = False
+        except (redis.RedisError, OSError):
+            return  # the consumer itself notices and reconnects, which starts this step again
 
     def _watch(self, consumer: Any) -> None:
         try:

@@ -6,11 +6,15 @@ import time
 
 from celery.result import AsyncResult
 
+from jobs.instants import utc_now
+from jobs.records import Policy
+from jobs.service import JobService
 from jobs.states import Status
 from ollama_client.simulator.answers import expected_text
 from tasks import generate
 from tasks.cancelling import cancel_quietly
 from tests.integration.system import System, Worker, eventually
+from tests.support.jobs import SECOND, attempts
 
 SLOTS = 4
 
@@ -31,12 +35,13 @@ def check_answers(system: System, results: list[AsyncResult], tokens: int = 5) -
 
 
 def test_a_killed_worker_loses_nothing(system: System, own_worker: Worker) -> None:
-    """50 jobs, the worker killed among them: all complete, and only what it was at runs again."""
+    """50 jobs, the worker killed among them: all complete, and only what it was at runs again, soon."""
     system.ollama.control(tokens_per_second=50)
     try:
         results = submit(50, num_predict=10)
         eventually(lambda: len(system.ollama.ended(outcome="done")) >= 5)
         own_worker.kill()
+        killed_at = utc_now()
         own_worker.start()
         check_answers(system, results, tokens=10)
     finally:
@@ -44,6 +49,15 @@ def test_a_killed_worker_loses_nothing(system: System, own_worker: Worker) -> No
     jobs = [system.job(result.id) for result in results]
     assert sum(job.claim - 1 for job in jobs) == sum(job.attempts for job in jobs) <= SLOTS
     assert sum(system.generated(job.id) - 1 for job in jobs) <= SLOTS
+    ends = [
+        attempt.ended_at
+        for job in jobs
+        for attempt in attempts(JobService(system.database, Policy()), job.id)
+    ]
+    # Its keeper saw it end: the leases alone would have lasted for four seconds and more.
+    assert ends
+    assert max(ends) - killed_at < 4 * SECOND
+    assert not system.redis.exists("unacked")  # kombu's own key, the same for all workers
 
 
 def test_a_killed_child_costs_its_job_one_attempt(system: System, own_worker: Worker) -> None:

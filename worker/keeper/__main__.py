@@ -16,7 +16,17 @@ from jobs.workers import withdraw_worker
 from settings import get_settings
 from tasks import app
 from tasks.resources import get_resources
-from worker.keeper import ageing, checkpoint, expiry, pauses, purge, reaper, retries, successors
+from worker.keeper import (
+    ageing,
+    checkpoint,
+    expiry,
+    lost_workers,
+    pauses,
+    purge,
+    reaper,
+    retries,
+    successors,
+)
 from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import Leadership
 from worker.keeper.reconciler import Reconciler
@@ -68,6 +78,7 @@ class Housekeeping:
         self._run(lambda: pauses.run_once(self._keeper))
         if now >= self._reap_from:
             self._run(lambda: reaper.run_once(self._keeper))
+        self._run(lambda: lost_workers.run_once(self._keeper))
         self._run(lambda: ageing.run_once(self._keeper))
         self._run(self._release.run_once)
         self._run(self._reconciler.run_once)
@@ -77,6 +88,11 @@ class Housekeeping:
             self._purge_at = now + PURGE_SECONDS
             self._run(lambda: purge.run_once(self._keeper))
         self._last_pass = time.monotonic()
+
+    def after_parent(self) -> None:
+        """This keeper's worker has ended without a word."""
+        self._run(lambda: lost_workers.cut_own_leases(self._keeper))
+        self._run(lambda: lost_workers.give_back_own(self._keeper))
 
     def give_up(self) -> None:
         self._leadership.give_up()
@@ -125,6 +141,8 @@ def main(worker: str, parent: int) -> None:
             log.warning("Redis does not answer: %s", type(error).__name__)
             stopping.wait(PASS_SECONDS)
     try:
+        if os.getppid() != parent:
+            housekeeping.after_parent()
         housekeeping.give_up()
         withdraw_worker(keeper.redis, worker)
         withdraw_inventory(keeper.redis, worker)

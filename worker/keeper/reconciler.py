@@ -17,29 +17,34 @@ from datetime import datetime
 from jobs.housekeeping import published_before, republish
 from jobs.records import Publication, Published
 from jobs.window import BATCH
+from jobs.workers import WORKERS_KEY
 from tasks.queue_lists import list_names, queue_name
+from tasks.taken_messages import taken_keys
 from worker.keeper.keeper import Keeper
 
 PUBLISHED_SECONDS_AGO = 3.0
 CANDIDATES = 5000
-UNACKED_KEY, UNACKED_INDEX_KEY = "unacked", "unacked_index"
 
-# KEYS: the lists to look in; ARGV: "<id> <publication>" of each candidate, after the
-# unacked keys and the oldest time of an entry that still counts as being worked on.
+# KEYS: two of each worker, where kombu notes what it has taken and when; behind them the lists to look
+# in. ARGV: how many workers, the earliest time of an entry that still counts as being worked on, and
+# "<id> <publication>" of each candidate.
 _MISSING = """
 local missing = {}
-for i = 4, #ARGV do missing[ARGV[i]] = true end
+for i = 3, #ARGV do missing[ARGV[i]] = true end
 local function strike(message)
   local id = string.match(message, '"id": "([^"]+)"')
   local publication = string.match(message, '"publication": (%d+)')
   if id and publication then missing[id .. ' ' .. publication] = nil end
 end
-for _, key in ipairs(KEYS) do
-  for _, message in ipairs(redis.call('LRANGE', key, 0, -1)) do strike(message) end
+local workers = tonumber(ARGV[1])
+for i = 1, 2 * workers, 2 do
+  for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i + 1], ARGV[2], '+inf')) do
+    local message = redis.call('HGET', KEYS[i], tag)
+    if message then strike(message) end
+  end
 end
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', ARGV[2], ARGV[3], '+inf')) do
-  local message = redis.call('HGET', ARGV[1], tag)
-  if message then strike(message) end
+for i = 2 * workers + 1, #KEYS do
+  for _, message in ipairs(redis.call('LRANGE', KEYS[i], 0, -1)) do strike(message) end
 end
 local found = {}
 for candidate in pairs(missing) do found[#found + 1] = candidate end
@@ -82,8 +87,10 @@ class Reconciler:
         lists = [name for queue in queues for name in list_names(queue)]
         seconds, _ = self.keeper.redis.time()
         worked_on_since = seconds - self.keeper.settings.lease_seconds
+        workers = self.keeper.redis.hkeys(WORKERS_KEY)
+        keys = [*(key for worker in workers for key in taken_keys(str(worker))), *lists]
         found = self.keeper.redis.eval(
-            _MISSING, len(lists), *lists, UNACKED_KEY, UNACKED_INDEX_KEY, str(worked_on_since), *candidates
+            _MISSING, len(keys), *keys, len(workers), str(worked_on_since), *candidates
         )
         return {str(label) for label in found}
 

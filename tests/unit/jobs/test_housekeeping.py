@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from jobs import housekeeping
 from jobs.housekeeping import (
+    cut_leases,
     expire_due,
     published_before,
     purge_completed,
@@ -189,6 +190,20 @@ def test_a_lease_that_is_gone_is_reaped_once(service: JobService) -> None:
     running(service)
     reap_expired(service, now=LAPSED)
     assert reap_expired(service, now=LAPSED) == ([], [])
+
+
+def test_the_leases_of_a_worker_that_seems_gone_end_soon(service: JobService) -> None:
+    """Its own alone, none gets longer, and a run that is alive renews."""
+    ours, alive, late = running(service), running(service), running(service)
+    other = claim(service, submit(service), worker="w2@gpu")
+    moment = NOW + 2 * SECOND
+    assert cut_leases(service, WORKER, within_seconds=2.0, now=moment) == 3
+    assert cut_leases(service, WORKER, within_seconds=2.5, now=moment) == 0
+    assert row(service, ours.job_id).lease_until == NOW + 4 * SECOND
+    assert row(service, other.job_id).lease_until == NOW + LEASE
+    assert service.renew(alive.job_id, alive.claim, now=NOW + 3 * SECOND)
+    again, _ = reap_expired(service, now=NOW + 4.1 * SECOND)
+    assert {found.job_id for found in again} == {ours.job_id, late.job_id}
 
 
 def test_a_job_that_kills_its_workers_fails(service: JobService) -> None:

@@ -15,6 +15,7 @@ from jobs.workers import (
     installed_models,
     live_workers,
     report_worker,
+    stale_workers,
     withdraw_worker,
 )
 
@@ -48,6 +49,7 @@ def test_a_worker_lives_as_long_as_it_reports(redis_client: Any) -> None:
     for name, age in (("w2", STALE_SECONDS), ("w1", 0.0), ("w3", STALE_SECONDS + 0.001)):
         report_worker(redis_client, _report(name, age=age))
     assert [report.name for report in live_workers(redis_client, now=NOW)] == ["w1", "w2"]
+    assert stale_workers(redis_client, now=NOW) == ["w3"]
 
 
 def test_the_last_report_counts(redis_client: Any) -> None:

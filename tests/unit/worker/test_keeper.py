@@ -32,11 +32,23 @@ from tasks.canvas import pack
 from tasks.publishing import publish
 from tasks.queue_lists import list_names
 from tasks.resources import get_resources, use_database
+from tasks.taken_messages import taken_keys, transport_options
 from tests.support.fake_ollama import FakeTransport
 from tests.support.jobs import OUTCOME, SECOND, attempts, claim, make, payload, row, running, submit
 from tests.support.lined_up import line_up, lined_up
 from worker.keeper import __main__ as keeper_main
-from worker.keeper import ageing, expiry, leadership, pauses, purge, reaper, registry, retries, successors
+from worker.keeper import (
+    ageing,
+    expiry,
+    leadership,
+    lost_workers,
+    pauses,
+    purge,
+    reaper,
+    registry,
+    retries,
+    successors,
+)
 from worker.keeper.__main__ import Housekeeping
 from worker.keeper.keeper import Keeper
 from worker.keeper.leadership import LEADER_KEY, Leadership
@@ -102,9 +114,14 @@ def test_a_message_that_waits_is_not_lost(keeper: Keeper) -> None:
     assert len(_lined_up(keeper)) == 3
 
 
+def _report(keeper: Keeper, *, seconds_ago: float = 0.0) -> None:
+    at = time.time() - seconds_ago
+    report_worker(keeper.redis, WorkerReport(keeper.worker, "h", "u", True, 1, at))
+
+
 def _take(keeper: Keeper) -> Any:
     """Receive a message as a worker does, and keep it unacknowledged."""
-    connection = keeper.app.connection_for_read()
+    connection = keeper.app.connection_for_read(transport_options=transport_options(keeper.worker))
     queue = connection.SimpleQueue("ollama.alpha", queue_opts={"max_priority": None})
     message = queue.get(timeout=5)
     return connection, message
@@ -112,13 +129,14 @@ def _take(keeper: Keeper) -> Any:
 
 def test_a_message_that_a_worker_has_is_not_lost(keeper: Keeper) -> None:
     """It is taken and not yet acknowledged; once that is long ago, the job is not being worked on."""
+    _report(keeper)
     job_id = submit(keeper.service, now=_ago(10))
     _publish(keeper, job_id)
     connection, message = _take(keeper)
     reconciler = Reconciler(keeper)
     assert [reconciler.run_once() for _ in range(3)] == [0, 0, 0]
     long_ago = time.time() - 60
-    keeper.redis.zadd("unacked_index", {message.delivery_tag: long_ago})
+    keeper.redis.zadd(taken_keys(keeper.worker)[1], {message.delivery_tag: long_ago})
     assert [reconciler.run_once() for _ in range(3)] == [0, 1, 0]
     connection.release()
 
@@ -477,6 +495,9 @@ def test_a_keeper_works_until_its_parent_is_gone(
         def give_up(self) -> None:
             done.append("gave up")
 
+        def after_parent(self) -> None:
+            done.append("its worker is gone")
+
     class FakeRegistry:
         def __init__(self, watched: Keeper) -> None:
             self._keeper = watched
@@ -493,9 +514,33 @@ def test_a_keeper_works_until_its_parent_is_gone(
     monkeypatch.setattr(keeper_main.signal, "signal", lambda *_: None)
     monkeypatch.setattr(keeper_main.os, "getppid", lambda: 7 if steps else 1)
     keeper_main.main("w1@gpu", 7)
-    assert done == ["redis is away", "works", "works", "gave up"]
+    assert done == ["redis is away", "works", "works", "its worker is gone", "gave up"]
     assert live_workers(keeper.redis) == []
     assert "password" not in caplog.text
+
+
+@pytest.mark.parametrize("seconds_ago", [0.0, 6.0])
+def test_what_a_lost_worker_had_taken_goes_back(keeper: Keeper, seconds_ago: float) -> None:
+    """Once it reports no more; a worker that lives keeps it."""
+    _report(keeper, seconds_ago=seconds_ago)
+    job_id = submit(keeper.service, now=_ago(1))
+    _publish(keeper, job_id)
+    connection, _ = _take(keeper)
+    assert lost_workers.run_once(keeper) == (1 if seconds_ago else 0)
+    assert _lined_up(keeper) == ([job_id] if seconds_ago else [])
+    connection.release()
+
+
+def test_a_keeper_whose_worker_is_gone_sees_to_its_jobs(keeper: Keeper) -> None:
+    """What it ran is taken back within seconds, what it had only taken goes back at once."""
+    waits, runs = submit(keeper.service, now=_ago(1)), submit(keeper.service, now=_ago(1))
+    claim(keeper.service, runs, now=utc_now(), worker=keeper.worker)
+    _publish(keeper, waits)
+    connection, _ = _take(keeper)
+    Housekeeping(keeper).after_parent()
+    assert _lined_up(keeper) == [waits]
+    assert row(keeper.service, runs).lease_until <= utc_now() + lost_workers.DOUBT_SECONDS * SECOND
+    connection.release()
 
 
 def test_a_keeper_is_made_of_its_process(submitting: Keeper) -> None:

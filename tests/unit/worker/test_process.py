@@ -1,5 +1,6 @@
 """The worker's processes: how they are set up, what the parent watches, and how they end."""
 
+import json
 import signal
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,9 @@ import redis
 
 from jobs.states import Status
 from jobs.workers import InstalledModel, WorkerReport, report_worker
+from tasks.queue_lists import list_names
 from tasks.resources import Resources
+from tasks.taken_messages import taken_keys
 from tests.support.jobs import make, row
 from worker import bootsteps, child, drain, revoking
 from worker.__main__ import celery_arguments
@@ -164,6 +167,19 @@ def test_a_worker_consumes_the_queues_of_its_ollamas_models(redis_client: Any) -
     assert set(consumer.queues) == {"celery", "ollama.alpha", "ollama.beta:7b"}
     step.stop(consumer)
     assert consumer.timer.cancelled == 1
+
+
+def test_a_worker_gives_back_what_its_namesake_had_taken(redis_client: Any) -> None:
+    """Once, as it starts; by then nothing of it is its own."""
+    consumer = Consumer("celery")
+    step = _queue_step(redis_client, consumer)
+    taken, _ = taken_keys(consumer.hostname)
+    entry = json.dumps([{"headers": {"id": "1"}, "properties": {"priority": 5}}, "", "celery"])
+    for _ in range(2):
+        redis_client.hset(taken, "tag", entry)
+        step.start(consumer)
+    assert redis_client.hkeys(taken) == ["tag"]
+    assert redis_client.llen(list_names("celery")[5]) == 1
 
 
 def test_without_redis_the_queues_stay() -> None:
