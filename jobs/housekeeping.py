@@ -6,6 +6,7 @@ let one of them win. Which rows a pass takes is a CTE: Postgres may run a subque
 that locks with SKIP LOCKED once for each row, and then its LIMIT limits nothing.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -90,14 +91,20 @@ def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[l
     again: list[Publication] = []
     failed: list[str] = []
     lapsed = (IS_RUNNING, Job.lease_until < service.database.moment(now))
+    asked_at = time.monotonic()
     with service.database.reading() as session:  # asked often, and SQLite has one writer at a time
-        if session.execute(select(Job.id).where(*lapsed).limit(1)).first() is None:
-            return again, failed
+        seen_at = session.execute(
+            select(service.database.moment(now)).select_from(Job).where(*lapsed).limit(1)
+        ).scalar()
+    # A database that has stood still until now has let nobody renew: what is lapsed is seen at the next
+    # look. Should it stand still only from here on, what has lapsed since then is none of this pass's.
+    if seen_at is None or time.monotonic() - asked_at > service.policy.lease_seconds / 2:
+        return again, failed
     with service.database.writing() as session:
         moment = service.database.moment(now)
         lost = session.execute(
             select(Job)
-            .where(IS_RUNNING, Job.lease_until < moment)
+            .where(IS_RUNNING, Job.lease_until < seen_at)
             .order_by(Job.lease_until)
             .limit(BATCH)
             .with_for_update(skip_locked=True)

@@ -57,27 +57,20 @@ class Housekeeping:
         if time.monotonic() >= self._pass_at:
             self._pass_at = time.monotonic() + PASS_SECONDS
             self.run_once()
-        elif self._leadership.is_held() and time.monotonic() >= self._reap_from:
-            self._run(lambda: reaper.run_once(self._keeper))
+        elif self._leadership.is_held():
+            self._reap()
 
     def run_once(self) -> None:
         """One pass of everything, if this keeper leads."""
         now = time.monotonic()
-        lease_seconds = self._keeper.settings.lease_seconds
-        # After a pause of ours (a suspended machine, a database that was away) others have
-        # had one too: they get the time of a lease to renew before any is taken back.
-        idle = now - self._last_pass
-        if idle > lease_seconds / 2:
-            self._reap_from = now + lease_seconds
-            log.info("paused for %.1f s: no lease is taken back for %.0f s", idle, lease_seconds)
+        self._give_time_after_pause(self._last_pass)
         if not self._leadership.is_held():
             self._last_pass = now
             return
         self._run(lambda: retries.run_once(self._keeper))
         self._run(lambda: expiry.run_once(self._keeper))
         self._run(lambda: pauses.run_once(self._keeper))
-        if now >= self._reap_from:
-            self._run(lambda: reaper.run_once(self._keeper))
+        self._reap()
         self._run(lambda: lost_workers.run_once(self._keeper))
         self._run(lambda: ageing.run_once(self._keeper))
         self._run(self._release.run_once)
@@ -97,12 +90,31 @@ class Housekeeping:
     def give_up(self) -> None:
         self._leadership.give_up()
 
+    def _reap(self) -> None:
+        if time.monotonic() >= self._reap_from:
+            self._run(lambda: reaper.run_once(self._keeper))
+
     def _run(self, service: Callable[[], int]) -> None:
+        began = time.monotonic()
         try:
             service()
         except SQLAlchemyError as error:
             self._reap_from = time.monotonic() + self._keeper.settings.lease_seconds
             log.warning("the database does not answer: %s", type(error).__name__)
+        self._give_time_after_pause(began)
+
+    def _give_time_after_pause(self, since: float) -> None:
+        """
+        Postpone reaping when what should have been quick was not.
+
+        After a pause of ours (a suspended machine, a database that was away or stood still) others
+        have had one too: they get the time of a lease to renew before any is taken back.
+        """
+        now = time.monotonic()
+        lease_seconds = self._keeper.settings.lease_seconds
+        if now - since > lease_seconds / 2:
+            self._reap_from = now + lease_seconds
+            log.info("paused for %.1f s: no lease is taken back for %.0f s", now - since, lease_seconds)
 
 
 def make_keeper(worker: str) -> Keeper:

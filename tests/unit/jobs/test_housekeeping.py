@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
@@ -183,6 +184,18 @@ def test_a_lease_holds_until_its_last_moment(service: JobService) -> None:
     claimed = running(service)
     assert reap_expired(service, now=NOW + LEASE) == ([], [])
     assert row(service, claimed.job_id).status == Status.PROCESSING
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(2.5, 1), (2.6, 0)])
+def test_a_database_that_stood_still_lapses_no_lease(
+    service: JobService, monkeypatch: pytest.MonkeyPatch, seconds: float, count: int
+) -> None:
+    """Its late answer says how long nobody could renew; the next look takes back what is still lapsed."""
+    running(service)
+    clock = iter([100.0, 100.0 + seconds, 200.0, 200.0])
+    monkeypatch.setattr(housekeeping, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert len(reap_expired(service, now=LAPSED)[0]) == count
+    assert len(reap_expired(service, now=LAPSED)[0]) == 1 - count
 
 
 def test_a_lease_that_is_gone_is_reaped_once(service: JobService) -> None:

@@ -466,6 +466,42 @@ def test_after_a_database_outage_leases_get_their_time(
     assert "reaper" not in passes
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        (service, pause, reaps)
+        for service in (retries, reaper, successors)
+        for pause, reaps in ((2.5, True), (2.6, False), (8.0, False))
+    ],
+)
+def test_after_a_database_stood_still_leases_get_their_time(
+    keeper: Keeper,
+    clock: Clock,
+    passes: list[str],
+    late: tuple[Any, float, bool],
+) -> None:
+    """Whichever question it answers late: nobody could renew meanwhile, and they may now."""
+    slow, pause, reaps = late
+    housekeeping = Housekeeping(keeper)
+    run_once = slow.run_once
+
+    def stand_still(keeper: Keeper) -> int:
+        clock.now += pause
+        return int(run_once(keeper))
+
+    with pytest.MonkeyPatch.context() as standing_still:
+        standing_still.setattr(slow, "run_once", stand_still)
+        housekeeping.tick()
+    passes.clear()
+    for _ in range(19):  # a tick each quarter of a second: less than a lease
+        clock.now += 0.25
+        housekeeping.tick()
+    assert ("reaper" in passes) is reaps
+    clock.now += 0.25
+    housekeeping.tick()
+    assert "reaper" in passes
+
+
 def test_a_pass_does_its_work(keeper: Keeper) -> None:
     """All services for real, on what a crash left."""
     lost = submit(keeper.service, now=_ago(60))
