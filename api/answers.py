@@ -62,11 +62,16 @@ def read_end(database: Database, job_id: str, route: WireRoute) -> Ended | None:
         return Ended(status, 200, whole_answer(route.path, row.result, row.result_data))
     if status is Status.FAILED:
         return _failed(route, status, _STATUSES.get(row.error_code, 500), row.error_message)
-    return _failed(route, status, CLIENT_CLOSED, row.error_message or f"The job is {status}.")
+    # The codes with which the job's own routes refuse its result.
+    return _failed(
+        route, status, CLIENT_CLOSED, row.error_message or f"The job is {status}.", f"job_{status}"
+    )
 
 
-def _failed(route: WireRoute, status: Status, http_status: int, message: str) -> Ended:
-    return Ended(status, http_status, error_body(route.dialect, http_status, message))
+def _failed(
+    route: WireRoute, status: Status, http_status: int, message: str, code: str | None = None
+) -> Ended:
+    return Ended(status, http_status, error_body(route.dialect, http_status, message, code))
 
 
 def end_of(status: Status, error: Mapping[str, Any], *, has_begun: bool) -> Ended:

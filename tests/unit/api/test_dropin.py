@@ -119,6 +119,14 @@ def test_a_stream_that_ends_before_it_begins_has_a_status(api: Api) -> None:
     assert (answer.status_code, answer.get_json()) == (499, {"error": "The job was cancelled."})
 
 
+def test_openai_s_client_is_told_that_its_job_was_cancelled(api: Api) -> None:
+    """By the code that the job's own routes have for it."""
+    answer = _answer(api, "/v1/chat/completions", CHAT, api.service.cancel)
+    job = api.get(f"/api/llm/jobs/{answer.headers['X-Job-ID']}/result/")
+    assert answer.status_code == 499
+    assert answer.get_json()["error"]["code"] == job.get_json()["code"] == "job_cancelled"
+
+
 def test_a_stream_without_events_is_one_line(api: Api) -> None:
     """Redis was away."""
     outcome = Outcome({"model": "alpha", "message": None, "done": True}, {"content": "Hm."}, 1.0)
@@ -192,6 +200,19 @@ def test_the_nearest_word_on_leaving_counts(api: Api, key_s: Any, header: str | 
     (job,) = eventually(lambda: _jobs(api))
     answered = api.get(f"/api/llm/jobs/{job.id}/", key=key).get_json()
     assert answered["input"]["wire"]["is_live"] is is_live
+    api.service.cancel(job.id)
+
+
+@pytest.mark.parametrize("key_s", [None, "cancel"])
+def test_the_setting_is_the_last_word_on_leaving(make_api: Callable[..., Api], key_s: Any) -> None:
+    """For a key that says nothing itself."""
+    api = make_api(on_disconnect="continue")
+    key = api.keys.issue("k", limits=KeyLimits(on_disconnect=key_s)).secret
+    answered = threading.Thread(target=lambda: api.post("/api/chat", json=CHAT, key=key), daemon=True)
+    answered.start()
+    (job,) = eventually(lambda: _jobs(api))
+    wire = api.get(f"/api/llm/jobs/{job.id}/", key=key).get_json()["input"]["wire"]
+    assert wire["is_live"] is (key_s == "cancel")
     api.service.cancel(job.id)
 
 
