@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     database_connect_timeout_seconds: Annotated[int, Field(ge=2)] = _read(
         "PADDOCK_DATABASE_CONNECT_TIMEOUT_SECONDS", 5, "whole seconds from 2"
     )
+    database_statement_timeout_seconds: Seconds = _read(
+        "PADDOCK_DATABASE_STATEMENT_TIMEOUT_SECONDS", 10.0, SOME_SECONDS
+    )
     redis_url: str = _read("REDIS_URL", "", "redis://HOST:PORT/0, rediss://… or unix:///SOCKET", secret=True)
     given_secret_key: str | None = _read("SECRET_KEY", None, "any text", secret=True)
     host: str = _read("HOST", "127.0.0.1", "an address of this machine, such as 127.0.0.1 or 0.0.0.0")

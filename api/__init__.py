@@ -1,5 +1,7 @@
 """The Flask edge: `create_app`, a blueprint a file."""
 
+from dataclasses import replace
+
 import click
 from flask import Flask
 
@@ -52,7 +54,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_configuration(app, settings)
     init_incoming(app, settings.max_body_bytes)
     init_errors(app)
-    init_database(app, settings.database_url, Connections(**settings.database_connections))
+    connections = Connections(**settings.database_connections)
+    if _is_serving():  # a migration or a copy may take longer
+        limit = settings.database_statement_timeout_seconds
+        connections = replace(connections, statement_timeout_seconds=limit)
+    init_database(app, settings.database_url, connections)
     init_auth(app)
     if settings.path_keys:
         init_path_keys(app)

@@ -7,6 +7,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
 from jobs.database import Connections, Database, engine_options, prepare_engine
+from jobs.impatience import give_up_after
 from jobs.models import Base
 from settings import ROOT
 
@@ -36,7 +37,10 @@ def init_database(app: Flask, url: str, connections: Connections | None = None) 
     db.init_app(app)
     migrate.init_app(app)
     with app.app_context():
-        app.extensions[_EXTENSION] = Database(prepare_engine(db.engine, is_cooperative=True))
+        engine = prepare_engine(db.engine, is_cooperative=True)
+        if connections and connections.statement_timeout_seconds:
+            give_up_after(engine, connections.statement_timeout_seconds)
+        app.extensions[_EXTENSION] = Database(engine)
 
 
 def get_database() -> Database:

@@ -39,9 +39,17 @@ class Connections:
     pool_overflow: int = 10
     recycle_seconds: float = 1800.0
     connect_timeout_seconds: int = 5
+    statement_timeout_seconds: float | None = None  # None: however long it takes
 
 
 _DEFAULT = Connections()
+# Who is cut off knows it within half a minute, not after hours. In seconds; the last in milliseconds.
+_NOTICE_A_DEAD_HOST = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 def engine_options(url: str, connections: Connections = _DEFAULT, *, pooled: bool = True) -> dict[str, Any]:
@@ -52,7 +60,12 @@ def engine_options(url: str, connections: Connections = _DEFAULT, *, pooled: boo
     options["connect_args"] = {
         "connect_timeout": connections.connect_timeout_seconds,
         "application_name": "paddock",
+        **_NOTICE_A_DEAD_HOST,
     }
+    if connections.statement_timeout_seconds is not None:
+        milliseconds = round(connections.statement_timeout_seconds * 1000)
+        options["connect_args"]["options"] = f"-c statement_timeout={milliseconds}"
+        options["pool_timeout"] = connections.statement_timeout_seconds
     if not pooled:
         return options
     return options | {

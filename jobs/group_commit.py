@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 
 from jobs.database import Database
 
@@ -49,8 +50,10 @@ class GroupCommit:
             with self._database.transaction() as connection:
                 results = [work(connection) for work, _ in batch]
         except Exception as error:
-            if len(batch) == 1:
-                batch[0][1].set_exception(error)
+            # A database that can't be used is nobody's fault, and to ask again for each would wait for each.
+            if len(batch) == 1 or isinstance(error, OperationalError):
+                for _, future in batch:
+                    future.set_exception(error)
                 return
             for each in batch:  # one of them is at fault, the others must not pay for it
                 self._commit([each])

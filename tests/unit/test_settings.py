@@ -70,6 +70,7 @@ def test_settings_are_frozen(load_with: Load) -> None:
         ("PADDOCK_DATABASE_POOL_OVERFLOW", "-1", "a whole number from 0"),
         ("PADDOCK_DATABASE_RECYCLE_SECONDS", "0", "seconds, a number above 0"),
         ("PADDOCK_DATABASE_CONNECT_TIMEOUT_SECONDS", "1", "whole seconds from 2"),
+        ("PADDOCK_DATABASE_STATEMENT_TIMEOUT_SECONDS", "0", "seconds, a number above 0"),
         ("REDIS_URL", "localhost:6379", "redis://HOST:PORT/0"),
         ("OLLAMA_HOST", "ftp://localhost", "an address as Ollama reads it"),
         ("PADDOCK_OLLAMA_HOST", "ftp://localhost", "an address as Ollama reads it"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from jobs.database import Database
 from jobs.group_commit import GroupCommit
@@ -76,6 +76,19 @@ def test_a_neighbours_error_is_its_own(database: Database) -> None:
     assert (first, third) == ("a", "c")
     assert isinstance(second, IntegrityError)
     assert _names(database) == ["a", "b", "c"]
+
+
+def test_a_database_that_is_away_is_asked_once(database: Database) -> None:
+    """All that share the commit are told: to ask again for each would hold up whoever comes next."""
+    asked = []
+
+    def away(_connection: Any) -> None:
+        asked.append(1)
+        raise OperationalError("INSERT", {}, Exception("away"))
+
+    outcomes = _run_together(GroupCommit(database), away, away, away)
+    assert [type(outcome) for outcome in outcomes] == [OperationalError] * 3
+    assert len(asked) == 1
 
 
 def test_who_is_interrupted_leaves_nobody_waiting(database: Database) -> None:
