@@ -2,6 +2,7 @@
 
 import re
 import sys
+from typing import Any
 
 from flask import Response, request
 from flask_openapi import APIBlueprint
@@ -13,9 +14,12 @@ from api.schemas import Parameters
 from api.upstream import pass_on, until_reported, worker_named
 from api.wire_documentation import FILE, MODEL, OLLAMA, passes_on, wire_answers
 from api.wire_requests import read_object
+from jobs.errors import InvalidRequest
+from jobs.model_names import normalise_model
 from jobs.workers import WorkerReport
 
 WORKER_HEADER = "X-Paddock-Worker"
+_NAMES = ("model", "name", "source", "destination", "from")
 _DIGEST = re.compile(r"sha256[:-][0-9a-fA-F]{64}")
 blueprint = APIBlueprint("model_administration", __name__, url_prefix="/api", abp_tags=[OLLAMA])
 blueprint.before_request(require_admin)
@@ -72,9 +76,20 @@ def add_blob(path: BlobPath) -> Response:
 
 def _pass_on(*, is_known_then: bool = False) -> Response:
     """With `is_known_then`, the answer ends when requests may name the model."""
-    worker = _worker_named()
+    body = read_object("api.Request")
+    _check_names(body)
     then = until_reported if is_known_then else None
-    return pass_on(worker, dump(read_object("api.Request")).encode(), then=then)
+    return pass_on(_worker_named(), dump(body).encode(), then=then)
+
+
+def _check_names(body: dict[str, Any]) -> None:
+    """Ollama makes paths of names; what is none of a model's does not reach it from here."""
+    for given in (body.get(field) for field in _NAMES):
+        if isinstance(given, str) and given:
+            try:
+                normalise_model(given.partition("://")[2] or given)
+            except InvalidRequest:
+                raise WrongField("invalid model name") from None
 
 
 def _check_digest(digest: str) -> None:

@@ -240,6 +240,15 @@ def test_a_body_that_can_t_be_read(world: World, path: str, data: bytes, status:
     assert_refused(world.ask("ours", "POST", path, data), path, status, code)
 
 
+ADMINISTRATION = [
+    ("POST", "/api/pull", "model"),
+    ("POST", "/api/pull", "name"),
+    ("POST", "/api/push", "model"),
+    ("POST", "/api/create", "from"),
+    ("POST", "/api/copy", "source"),
+    ("POST", "/api/copy", "destination"),
+    ("DELETE", "/api/delete", "model"),
+]
 BAD_NAMES = [
     "..",
     "../alpha",
@@ -261,6 +270,9 @@ def test_a_name_that_is_no_model_s_in_a_body(world: World, name: str) -> None:
         answer = world.ask("ours", "POST", path, body_for(path, model=name))
         code = "invalid_request" if path == SUBMIT else "wrong_field"
         assert_refused(answer, path, 422 if path == SUBMIT else 400, code)
+    for method, path, field in ADMINISTRATION:
+        answer = world.ask("admin", method, path, {field: name})
+        assert_refused(answer, path, 400, "wrong_field")
     shown = world.ask("ours", "POST", "/api/show", {"model": name})
     assert_refused(shown, "/api/show", 404, "model_not_found")
 

@@ -324,6 +324,13 @@ class TestLists:
         assert api.post("/api/copy", json={}, key=admin, headers=headers).status_code == 404
         assert api.request("DELETE", "/api/delete?worker=w1", json={}, key=admin).status_code == 502
 
+    def test_a_registry_s_address_is_part_of_a_name(self, api: Api) -> None:
+        """With its protocol too, as Ollama reads it: 502 is beyond the check."""
+        admin = api.keys.create("admin", role="admin")
+        for name in ("hf.co/me/alpha-GGUF:Q4_K_M", "http://registry.local:5000/me/alpha", "../alpha"):
+            answer = api.post("/api/pull?worker=w1", json={"model": name}, key=admin)
+            assert answer.status_code == (400 if ".." in name else 502)
+
     @pytest.mark.parametrize("digest", ["..", "sha256:1", f"{DIGEST}x"])
     def test_a_blob_has_a_digest_for_a_name(self, api: Api, digest: str) -> None:
         """And nothing else reaches Ollama's path."""
