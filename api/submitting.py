@@ -61,6 +61,7 @@ def respond_submitted(submitted: Submitted) -> Response:
     status = 200 if is_complete or submitted.is_replay else 202
     response = respond_job(view, request.script_root, status)
     response.headers["Location"] = job_path(job_id, request.script_root)
+    response.headers["X-Priority"] = str(view.job.priority)  # an earlier job's too
     return response
 
 

@@ -43,6 +43,16 @@ def test_the_same_again_is_the_same_job(api: Api, published: list[Publication], 
     assert len(published) == 1
 
 
+def test_the_same_again_says_the_priority_too(api: Api) -> None:
+    """Which its key's limits have made of it."""
+    key = api.keys.issue("k", limits=KeyLimits(priority_ceiling=7)).secret
+    answers = [ask(api, "a", key=key, priority="urgent") for _ in range(2)]
+    asked = {"Idempotency-Key": "b", "Prefer": "respond-async", "X-Priority": "0"}
+    body = {"model": "alpha", "messages": []}
+    answers += [api.post("/api/chat", key=key, json=body, headers=asked) for _ in range(2)]
+    assert [answer.headers["X-Priority"] for answer in answers] == ["7"] * 4
+
+
 def test_another_body_is_refused(api: Api, published: list[Publication]) -> None:
     """And names what is wrong."""
     ask(api, "a")
