@@ -42,12 +42,20 @@ bench: setup-dev
 chaos: setup-dev
 	@$(PYTHON) -m chaos
 
-# Everything on SQLite, and what uses the database once more on Postgres, whatever the first run found.
+# Everything on SQLite, and what uses the database once more on Postgres, whatever the first run found. Most tests
+# wait most of the time, so several run at once; those that measure a time run alone.
+AT_ONCE = -n $(TEST_PROCESSES) --dist loadfile
+TEST_PROCESSES = 2
+
 test: setup-dev
-	@$(PYTHON) -m pytest; on_sqlite=$$?; \
-	if [ $$on_sqlite -eq 2 ]; then exit 2; fi; \
+	@failed=0; \
+	$(PYTHON) -m pytest -m 'not alone' $(AT_ONCE) || failed=1; \
+	$(PYTHON) -m pytest -m alone || failed=1; \
 	echo 'The integration tests once more, on Postgres:'; \
-	PADDOCK_TEST_DATABASE=postgres $(PYTHON) -m pytest tests/integration -m 'not one_database' && exit $$on_sqlite
+	export PADDOCK_TEST_DATABASE=postgres; \
+	$(PYTHON) -m pytest tests/integration -m 'not one_database and not alone' $(AT_ONCE) || failed=1; \
+	$(PYTHON) -m pytest tests/integration -m 'not one_database and alone' || failed=1; \
+	exit $$failed
 
 check: setup-dev
 	@$(PYTHON) -m ruff check .

@@ -14,10 +14,20 @@ import redis
 from jobs.database import Database
 from jobs.records import Policy
 from jobs.service import JobService
+from tasks import resources
 from tests.support.databases import SqliteTemplate, create_tables, delete_everything
 from tests.support.postgres import Postgres
 from tests.support.services import missing
 from tests.support.valkey import Valkey
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_resources_left_behind() -> Iterator[None]:
+    """What an application of a module's tests made the process's own is forgotten with them."""
+    before = dict(resources._by_process)
+    yield
+    resources._by_process.clear()
+    resources._by_process.update(before)
 
 
 @pytest.fixture(scope="session")

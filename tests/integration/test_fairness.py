@@ -22,6 +22,7 @@ LIGHT_JOBS = 20
 FLOOD = 600
 LINE_UP = 100
 AT_MOST = 4.0  # times as long as without the flood
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture

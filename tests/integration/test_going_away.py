@@ -136,6 +136,7 @@ def test_a_job_goes_on_where_its_client_wishes_so(stack: LocalStack) -> None:
     assert (job["status"], job["output_tokens"]) == ("completed", 30)
 
 
+@pytest.mark.alone
 def test_a_reader_that_stops_holds_up_nobody(stack: LocalStack) -> None:
     """Its own stream waits, its buffer is bounded, and it gets everything once it reads again."""
     web = _web_process(stack)

@@ -25,7 +25,7 @@ OPTIONS = (
 )
 
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = [pytest.mark.usefixtures("worker"), pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -155,8 +155,13 @@ def test_what_a_killed_runner_left_behind_is_found_and_ended(
     pids = stack.pids
     stack.runner.kill()
     stack.runner.wait()
-    found = [(leftover.name, leftover.process.pid) for leftover in find_leftovers(stack.places)]
-    assert found == [("web", pids["web"]), ("valkey", pids["valkey"])]
+    expected = [("web", pids["web"]), ("valkey", pids["valkey"])]
+
+    def are_found() -> bool:
+        found = find_leftovers(stack.places)
+        return [(leftover.name, leftover.process.pid) for leftover in found] == expected
+
+    until(are_found, "web is itself by now")
     end_leftovers(stack.places, drain_seconds=0)
     assert not any(map(runs, pids.values()))
     assert f"Ending web (process {pids['web']}), left behind" in capsys.readouterr().err
