@@ -21,7 +21,7 @@ from tasks import resources
 from tests.simulator_process import SimulatorProcess, start_simulator
 from tests.support.valkey import Valkey
 
-pytestmark = pytest.mark.one_database
+pytestmark = [pytest.mark.one_database, pytest.mark.alone]
 MODEL = "llama3.2:1b"
 
 
