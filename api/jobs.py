@@ -124,6 +124,7 @@ def events(path: JobPath, query: EventsQuery) -> Response:
         live=live_events(),
         client=get_resources().redis,
         read_job=job_reader(path.job_id, request.script_root),
+        is_complete=status_reader(path.job_id),
         after=last_event_id(request.headers.get("Last-Event-ID") or query.last_event_id),
     )
     if job.is_complete and stream.has_ended():

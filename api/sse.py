@@ -13,6 +13,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import redis
@@ -26,6 +27,8 @@ from api.subscription import MISSED, LiveEvent, Subscription
 from api.waiting import POLL_SECONDS
 from jobs.errors import JobNotFound
 from jobs.events import DONE, STATUS, STREAM_PREFIX, TOKEN, entry_order
+from jobs.queries import queue_seconds_of
+from jobs.states import Status
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class JobStream:
 
     Args:
         read_job: The job as it is now.
+        is_complete: Whether it is, at less cost; also true for one that is gone.
         client: Redis, for the events that are kept.
         after: The last event's id that the reader has seen.
     """
@@ -82,12 +86,14 @@ class JobStream:
         live: LiveEvents,
         client: Any,
         read_job: Callable[[], JobAnswer],
+        is_complete: Callable[[], bool],
         after: str = BEGINNING,
     ) -> None:
         self._job_id = job_id
         self._live = live
         self._client = client
         self._read_job = read_job
+        self._is_complete = is_complete
         self._last = after
         self._order = entry_order(after)
         self._is_done = False
@@ -111,6 +117,7 @@ class JobStream:
         Args:
             job: The job as it was just found.
         """
+        self._job = job
         try:
             yield frame(STATUS, to_json(job))
             if job.is_complete:
@@ -145,9 +152,10 @@ class JobStream:
             yield from self._kept()
         if self._is_done:
             return
+        if not self._is_complete():
+            return
         job = self._read_job()
-        if job.is_complete:
-            yield from self._kept()  # what came while the row was read
+        yield from self._kept()  # what came while the row was read
         if job.is_complete and not self._is_done:
             self._is_done = True
             yield frame(DONE, to_json(job))
@@ -179,6 +187,25 @@ class JobStream:
             return frame(event.type, event.data, event.id)
         if event.type == STATUS and is_past:
             return ""  # it has been overtaken
-        job = self._read_job()
+        job = self._begun(event) or self._read_job()
         self._is_done = event.type == DONE and job.is_complete
         return frame(DONE if self._is_done else STATUS, to_json(job), event.id)
+
+    def _begun(self, event: LiveEvent) -> JobAnswer | None:
+        """The job that this event says has begun, as its row is now; None where only the row knows."""
+        data = json.loads(event.data)
+        if "started_at" not in data or self._job.status != Status.PENDING:
+            return None
+        started_at = datetime.fromisoformat(data["started_at"])
+        self._job = self._job.model_copy(
+            update={
+                "status": Status.PROCESSING,
+                "worker": data["worker"],
+                "priority": data["priority"],
+                "started_at": started_at,
+                "queue_seconds": queue_seconds_of(self._job.created_at, started_at),
+                "queue_position": None,
+                "estimated_wait_seconds": None,
+            }
+        )
+        return self._job

@@ -5,10 +5,11 @@ What happens to a job, as it happens, over Redis Streams.
     paddock:live:<job id>     channel; "<entry id> <type> <data>" of each entry as it is added
     paddock:cancelled         channel; the id of a job whose run must stop
 
-A token has `text` and perhaps `thinking`; of a job whose client is relayed the lines of its route,
-also the lines as `raw`, and `at`, the number of characters of all lines before. The last ones
-come with `done`; in their place, for an answer in one piece, `whole`, if it is not long, and when the
-job failed, what its client is to get as `error`.
+A status has, when a job begins for the first time, what else that changes of it. A token has `text`
+and perhaps `thinking`; of a job whose client is relayed the lines of its route, also the lines as
+`raw`, and `at`, the number of characters of all lines before. The last ones come with `done`; in
+their place, for an answer in one piece, `whole`, if it is not long, and when the job failed, what
+its client is to get as `error`.
 
 The stream is for whoever comes late or comes back, the channel for whoever is
 there: one connection can serve all readers of a process. Nothing depends on
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+
+from jobs.records import Claimed
 
 STREAM_PREFIX = "paddock:events:"
 LIVE_PREFIX = "paddock:live:"
@@ -45,6 +48,15 @@ class Event:
     id: str
     type: str
     data: dict[str, Any]
+
+
+def begun(claimed: Claimed, worker: str) -> dict[str, Any]:
+    """What a STATUS event has besides when a job begins for the first time: nobody need look at its row."""
+    return {
+        "started_at": claimed.started_at.isoformat(),
+        "worker": worker,
+        "priority": claimed.priority,
+    }
 
 
 class EventWriter:

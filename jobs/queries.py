@@ -100,6 +100,9 @@ def known_models(session: Session, *, seen_after: datetime | None = None) -> lis
 
 def queue_seconds(job: Job) -> float | None:
     """From submission to the start of the (last) run; None before it."""
-    if job.started_at is None:
-        return None
-    return max(timedelta(), job.started_at - job.created_at).total_seconds()
+    return None if job.started_at is None else queue_seconds_of(job.created_at, job.started_at)
+
+
+def queue_seconds_of(created_at: datetime, started_at: datetime) -> float:
+    """The same by its moments; never negative, whatever the clocks say."""
+    return max(timedelta(), started_at - created_at).total_seconds()

@@ -46,6 +46,7 @@ class Claimed:
 
     job_id: str
     claim: int
+    started_at: datetime
     task: str
     kind: str
     model: str

@@ -159,6 +159,7 @@ def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Execut
         )
         .returning(
             JOBS.c.claim,
+            JOBS.c.started_at,
             JOBS.c.task,
             JOBS.c.kind,
             JOBS.c.model,

@@ -44,8 +44,14 @@ class EventStream(threading.Thread):
         self._sending = threading.Lock()
         self._silent_until = 0.0
 
-    def status(self, job_id: str, status: Status) -> None:
-        self._add(job_id, STATUS, {"status": status})
+    def status(self, job_id: str, status: Status, **more: Any) -> None:
+        """
+        A job's state has changed.
+
+        Args:
+            more: What else has, so that nobody need read it.
+        """
+        self._add(job_id, STATUS, {"status": status, **more})
 
     def restart(self, job_id: str) -> None:
         """A new run begins: readers discard the text so far."""

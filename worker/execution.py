@@ -8,6 +8,7 @@ from typing import Any
 from celery.exceptions import Ignore
 
 from jobs.errors import JobFailed
+from jobs.events import begun
 from jobs.records import Claimed, Failure, Outcome
 from jobs.states import Status
 from ollama_client.errors import Aborted, GenerationAborted, OllamaError
@@ -52,8 +53,10 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
     canvas.restore(task.request, claimed.canvas)
     release_behind(child.resources, claimed)
     with child.lease.hold(claimed) as run:
-        child.events.status(job_id, Status.PROCESSING)
-        if claimed.claim > 1:
+        if claimed.claim == 1:
+            child.events.status(job_id, Status.PROCESSING, **begun(claimed, child.worker))
+        else:
+            child.events.status(job_id, Status.PROCESSING)
             child.events.restart(job_id)
         relay = make_relay(child, claimed)
         try:

@@ -58,6 +58,7 @@ def test_of_fifty_at_once_all_get_the_one_answer(stack: LocalStack, path: str, b
     else:
         assert len({answer.json()["job_id"] for answer in answers}) == 1
         waiting = {**stack.headers, "Prefer": "wait=20"}
-        ended = requests.get(stack.base_url + answers[0].json()["urls"]["status"], headers=waiting, timeout=60)
+        url = stack.base_url + answers[0].json()["urls"]["status"]
+        ended = requests.get(url, headers=waiting, timeout=60)
         assert ended.json()["status"] == "completed"
     assert generations(stack) == before + 1

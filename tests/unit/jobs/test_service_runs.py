@@ -43,9 +43,13 @@ def test_a_claim_brings_all_that_a_run_needs(service: JobService) -> None:
     """Input and canvas come from the row, since the message has neither."""
     canvas = {"chain": [{"task": "tasks.embed"}]}
     job_id = submit(service, messages=[{"role": "user", "content": "Hi"}], prompt=None, canvas=canvas)
-    assert claim(service, job_id) == Claimed(
+    claimed = claim(service, job_id)
+    assert claimed is not None
+    assert claimed.started_at == row(service, job_id).started_at
+    assert claimed == Claimed(
         job_id=job_id,
         claim=1,
+        started_at=claimed.started_at,
         task="tasks.chat",
         kind="chat",
         model="alpha",

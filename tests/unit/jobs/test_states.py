@@ -28,7 +28,10 @@ LATE = NOW + LEASE + SECOND
 def _claimed(service: JobService, job_id: str) -> Claimed:
     """What the last run of this job would hold in its hands."""
     job = row(service, job_id)
-    return Claimed(job_id, job.claim, job.task, job.kind, job.model, job.key_id, 5, False, 0, None, {}, None)
+    started_at = job.started_at or NOW
+    return Claimed(
+        job_id, job.claim, started_at, job.task, job.kind, job.model, job.key_id, 5, False, 0, None, {}, None
+    )
 
 
 def _claim(service: JobService, job_id: str) -> None:

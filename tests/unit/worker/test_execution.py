@@ -52,8 +52,10 @@ def test_a_job_runs_to_its_end(worker: Worker) -> None:
     assert (job.status, job.worker, job.claim, job.attempts) == (Status.COMPLETED, WORKER, 1, 0)
     assert (job.output_tokens, job.load_seconds) == (2, 0.25)
     assert worker.transport.calls[0]["body"] == {"model": "alpha", "prompt": PROMPT}
+    assert job.started_at is not None
+    began = {"started_at": job.started_at.isoformat(), "worker": WORKER, "priority": job.priority}
     assert worker.events(job_id) == [
-        ("status", {"status": "processing"}),
+        ("status", {"status": "processing", **began}),
         ("token", {"text": "It "}),
         ("token", {"text": "scatters."}),
         ("done", {"status": "completed"}),
