@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_process_shutdown
 
 from ollama_client.transport import OllamaTransport
 from tasks.resources import Resources, get_resources, pool_connections
@@ -56,6 +56,18 @@ def _on_process_init(sender: Any = None, **_: Any) -> None:
     start_child(str(sender))
 
 
+def _on_process_shutdown(exitcode: int = 0, **_: Any) -> None:
+    """
+    End at once, when readers have been told all.
+
+    billiard would write its end to the parent, which sees it anyway, and then sleep for a second.
+    """
+    for child in _children:
+        child.events.flush()
+    os._exit(exitcode)
+
+
 def connect_signals() -> None:
-    """Set children up as they are forked."""
+    """Set children up as they are forked, and end them."""
     worker_process_init.connect(_on_process_init, weak=False)
+    worker_process_shutdown.connect(_on_process_shutdown, weak=False)

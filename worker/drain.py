@@ -64,4 +64,6 @@ def listen_for_drain() -> None:
 
 
 def _on_drain(*_: Any) -> None:
+    # Its job is handed back: a parent that ends has nothing to learn from the result.
+    billiard_pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 0
     this_child().lease.drain()

@@ -243,12 +243,25 @@ def test_a_child_that_is_told_stops_its_run(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(drain.signal, "signal", installed.__setitem__)
     lease = SimpleNamespace(drain=lambda: drained.append(True))
     monkeypatch.setattr(child, "_children", [SimpleNamespace(lease=lease)])
+    monkeypatch.setattr(drain.billiard_pool, "GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT", 5)
     drain.listen_for_drain()
     installed[signal.SIGUSR1](signal.SIGUSR1, None)
     assert drained == [True]
+    # Nor does it wait for its parent to read what came of it.
+    assert drain.billiard_pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT == 0
 
 
 # --- children ---------------------------------------------------------------------------------------
+
+
+def test_a_child_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When its last events are out; billiard would have it sleep for a second."""
+    done: list[Any] = []
+    events = SimpleNamespace(flush=lambda: done.append("flushed"))
+    monkeypatch.setattr(child, "_children", [SimpleNamespace(events=events)])
+    monkeypatch.setattr(child.os, "_exit", done.append)
+    child._on_process_shutdown(pid=1, exitcode=3, sender="w1@gpu")
+    assert done == ["flushed", 3]
 
 
 def test_a_child_has_everything_for_itself(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
