@@ -9,7 +9,7 @@ import requests
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, delete, func, select
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, delete, func, inspect, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -17,10 +17,11 @@ from api.command_errors import told_in_one_line
 from api.configuration import current_settings
 from api.database import get_database
 from jobs.copying import copy_rows, count_rows
+from jobs.database import Database
 from jobs.errors import InvalidRequest
 from jobs.keys import LOCAL_KEY_ID
 from jobs.models import ApiKey, Base
-from jobs.schema import known_revisions, stored_revision
+from jobs.schema import VERSION_TABLE, DatabaseTooNew, known_revisions, refuse_newer, stored_revision
 from jobs.workers import live_workers
 from settings import Settings
 
@@ -35,19 +36,36 @@ CELERY_SEQUENCES = {"celery_taskmeta": "task_id_sequence", "celery_tasksetmeta":
 @with_appcontext
 def move(url: str) -> None:
     """Copy everything from this SQLite installation into an empty Postgres."""
-    with told_in_one_line():
+    with _refused_in_one_line():
         settings = current_settings()
         target_settings = _target(settings, url)
         source = get_database().engine
         _check_source(source)
         _check_nothing_runs(settings)
+        tables = _tables(source)
+        _check_target(target_settings, tables)
         _make_tables(target_settings)
-        copied = _copy(source, target_settings)
+        copied = _copy(source, target_settings, tables)
     for name, rows in copied.items():
         click.echo(f"{name}: {rows} rows")
     click.echo(
         "All rows are there. Set DATABASE_URL to the new database and start again; the old file is as it was."
     )
+
+
+class Refused(click.ClickException):
+    """Nothing was moved."""
+
+    exit_code = 2
+
+
+@contextmanager
+def _refused_in_one_line() -> Iterator[None]:
+    try:
+        with told_in_one_line():
+            yield
+    except click.ClickException as error:
+        raise Refused(error.message) from None
 
 
 def _target(settings: Settings, url: str) -> Settings:
@@ -89,6 +107,31 @@ def _check_nothing_runs(settings: Settings) -> None:
     raise InvalidRequest(f"the web answers at {settings.base_url}: stop it and all workers first (make stop)")
 
 
+def _tables(source: Engine) -> list[Table]:
+    """Paddock's and Celery's own, each after those that it refers to."""
+    celerys = MetaData()
+    celerys.reflect(source, only=list(CELERY_SEQUENCES))
+    return [*Base.metadata.sorted_tables, *celerys.sorted_tables]
+
+
+def _check_target(settings: Settings, tables: list[Table]) -> None:
+    """Before anything is made in it."""
+    ours = {table.name: table for table in tables}
+    target = Database.connect(settings.database_url, pooled=False)
+    try:
+        with target.reading() as session:
+            connection = session.connection()
+            refuse_newer(connection)
+            found = set(inspect(connection).get_table_names()) - {VERSION_TABLE}
+            if foreign := sorted(found - set(ours)):
+                raise InvalidRequest(f"the target is not empty: it has a table {foreign[0]}")
+            _check_empty(connection, [ours[name] for name in sorted(found)])
+    except DatabaseTooNew as error:
+        raise InvalidRequest(f"the target can't be used: {error}") from None
+    except SQLAlchemyError as error:
+        raise InvalidRequest(f"the target can't be used: {_reason(error)}") from None
+
+
 def _make_tables(settings: Settings) -> None:
     from api import create_app  # late: it is what registers this command
 
@@ -101,7 +144,7 @@ def _make_tables(settings: Settings) -> None:
             database.close()
 
 
-def _copy(source: Engine, settings: Settings) -> dict[str, int]:
+def _copy(source: Engine, settings: Settings, tables: list[Table]) -> dict[str, int]:
     """
     All rows in one transaction.
 
@@ -110,14 +153,12 @@ def _copy(source: Engine, settings: Settings) -> dict[str, int]:
     """
     from api import create_app
 
-    celerys = MetaData()
-    celerys.reflect(source, only=list(CELERY_SEQUENCES))
-    tables = [*Base.metadata.sorted_tables, *celerys.sorted_tables]
     with create_app(settings).app_context():
         database = get_database()
         try:
             with _alone(source) as from_here, database.transaction() as to_there:
-                _empty(to_there, tables)
+                _check_empty(to_there, tables)
+                to_there.execute(delete(ApiKey))  # the one that a migration makes
                 expected = count_rows(from_here, tables)
                 with click.progressbar(length=sum(expected.values()), label="copying", show_pos=True) as bar:
                     copy_rows(from_here, to_there, tables, sequences=CELERY_SEQUENCES, on_rows=bar.update)
@@ -126,7 +167,7 @@ def _copy(source: Engine, settings: Settings) -> dict[str, int]:
                     raise InvalidRequest(f"rows differ, nothing was moved: {expected} here, {counted} there")
                 return counted
         except SQLAlchemyError as error:
-            raise InvalidRequest(f"nothing was moved: {type(error).__name__}") from error
+            raise InvalidRequest(f"nothing was moved: {_reason(error)}") from error
         finally:
             database.close()
 
@@ -153,12 +194,17 @@ def _alone(source: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _empty(connection: Connection, tables: list[Table]) -> None:
-    """Take away what the migrations wrote; what anybody else wrote is not ours to take."""
-    strangers = select(func.count()).select_from(ApiKey).where(ApiKey.id != LOCAL_KEY_ID)
-    rows = count_rows(connection, [table for table in tables if table.name != ApiKey.__tablename__])
-    rows[ApiKey.__tablename__] = connection.execute(strangers).scalar_one()
+def _check_empty(connection: Connection, tables: list[Table]) -> None:
+    """No rows but what the migrations wrote; what anybody else wrote is not ours to take."""
+    rows = count_rows(connection, tables)
+    if rows.get(ApiKey.__tablename__):
+        strangers = select(func.count()).select_from(ApiKey).where(ApiKey.id != LOCAL_KEY_ID)
+        rows[ApiKey.__tablename__] = connection.execute(strangers).scalar_one()
     full = [name for name, count in rows.items() if count]
     if full:
         raise InvalidRequest(f"the target is not empty: it has rows in {', '.join(full)}")
-    connection.execute(delete(ApiKey))
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """What the database said, in a line; its further lines may show the row."""
+    return str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0].rstrip(": ")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.database import Database
 
 _VERSIONS = Path(__file__).resolve().parent.parent / "migrations" / "versions"
-_VERSION_TABLE = "alembic_version"
+VERSION_TABLE = "alembic_version"
 
 
 class DatabaseTooNew(Exception):
@@ -34,9 +34,9 @@ def known_revisions() -> list[str]:
 
 def stored_revision(connection: Connection) -> str | None:
     """The revision of a database's tables; None where no migration has run."""
-    if not inspect(connection).has_table(_VERSION_TABLE):
+    if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    found = connection.execute(text(f"SELECT version_num FROM {_VERSION_TABLE}")).scalar()  # noqa: S608
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
     return None if found is None else str(found)
 
 
