@@ -87,6 +87,13 @@ def test_foreign_requests_with_keys_off(make_api: Callable[..., Api], headers: d
     for path in (JOBS, "/", "/nothing"):
         answer = api.client.get(path, headers=headers)
         assert (answer.status_code, answer.get_json()["code"]) == (403, "foreign_request")
+    ollama, openai = (
+        api.client.post(path, json={"messages": []}, headers=headers)
+        for path in ("/api/chat", "/v1/chat/completions")
+    )
+    assert (ollama.status_code, openai.status_code) == (403, 403)
+    assert "another machine" in ollama.get_json()["error"]
+    assert openai.get_json()["error"]["code"] == "foreign_request"
 
 
 def test_own_pages_with_keys_off(make_api: Callable[..., Api]) -> None:
