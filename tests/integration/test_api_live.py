@@ -33,6 +33,9 @@ from tests.environment import new_database
 from tests.integration.system import eventually
 from tests.support.valkey import Valkey
 
+# Events, and how they are passed on; of the database it reads one row by its key.
+pytestmark = pytest.mark.one_database
+
 JOBS = "/api/llm/jobs/"
 
 

@@ -19,6 +19,9 @@ import requests
 from bench.local_stack import LocalStack, local_stack
 from ollama_client.simulator.answers import prompt_sha256
 
+# Sockets, Redis and Ollama; that a cancelled job ends is shown on both databases elsewhere.
+pytestmark = pytest.mark.one_database
+
 # In full: PADDOCK_TEST_DISCONNECTS=300 PADDOCK_TEST_STALL_SECONDS=60
 DISCONNECTS = int(os.environ.get("PADDOCK_TEST_DISCONNECTS", "30"))
 STALL_SECONDS = float(os.environ.get("PADDOCK_TEST_STALL_SECONDS", "6"))

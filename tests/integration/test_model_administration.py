@@ -11,6 +11,9 @@ import requests
 from bench.local_stack import LocalStack, local_stack
 from tests.integration.system import eventually
 
+# Passed on to Ollama: no job, no row.
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:

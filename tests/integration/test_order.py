@@ -25,7 +25,8 @@ OPTIONS = (
 )
 
 
-pytestmark = [pytest.mark.usefixtures("worker"), pytest.mark.alone]
+# What decides the order is in Redis and in the worker; what is released is test_fairness.py's.
+pytestmark = [pytest.mark.usefixtures("worker"), pytest.mark.alone, pytest.mark.one_database]
 
 
 @pytest.fixture(scope="module")
