@@ -25,6 +25,7 @@ from jobs.states import TRANSITIONS, Status
 from settings import ROOT
 
 READY_SECONDS = 60.0
+ORPHAN_SECONDS = 1.0  # what a worker that was killed has left behind ends by itself
 SUBMITTERS = 8
 ENDED = {Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}
 assert TRANSITIONS.keys() >= ENDED
@@ -140,13 +141,13 @@ class Machine:
 
     def _end(self) -> None:
         for process in self.workers:
-            process.kill()
+            process.kill_with_keeper()
         for process in reversed(self._others):
             process.kill()
         self.session.close()
         self.redis.close()
         self.database.close()
-        time.sleep(1.2)  # keepers end by themselves, within a second of their parents
+        time.sleep(ORPHAN_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- parts ------------------------------------------------------------------------------------

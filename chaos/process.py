@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -66,6 +67,12 @@ class Process:
         ).stdout
         lines = [line.split(None, 1) for line in listed.splitlines()]
         return [int(pid) for pid, arguments in lines if "keeper" not in arguments]
+
+    def kill_with_keeper(self) -> None:
+        """End a worker and its keeper, as a crash of their machine would."""
+        with suppress(StopIteration, ProcessLookupError, subprocess.CalledProcessError):  # it has ended
+            os.kill(self.keeper(), signal.SIGKILL)
+        self.kill()
 
     def keeper(self) -> int:
         """The pid of a worker's keeper."""

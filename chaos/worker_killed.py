@@ -16,8 +16,9 @@ def measure(random: Random, *, jobs: int = 1000, kills: int = 20) -> Iterator[Fi
     """Kill one of two workers at random, start it again, and so on until `kills`."""
     # Jobs that run again soon are soon struck again: a storm may use up a budget of three attempts, which
     # `child-killed` is about.
-    budget = {"PADDOCK_MAX_ATTEMPTS": str(kills)}
-    with Machine(tokens_per_second=TOKENS_PER_SECOND, ollama_slots=8, **budget) as machine:
+    with Machine(
+        tokens_per_second=TOKENS_PER_SECOND, ollama_slots=8, PADDOCK_MAX_ATTEMPTS=str(kills)
+    ) as machine:
         workers = [machine.start_worker(), machine.start_worker()]
         ids = machine.submit_many(jobs, tokens=TOKENS)
         interrupted: dict[str, float] = {}

@@ -58,7 +58,12 @@ class Housekeeping:
             self._pass_at = time.monotonic() + PASS_SECONDS
             self.run_once()
         elif self._leadership.is_held():
-            self._reap()
+            self.reap()
+
+    def reap(self) -> None:
+        """Take lapsed leases back, unless others are owed time; two that do so at once do no harm."""
+        if time.monotonic() >= self._reap_from:
+            self._run(lambda: reaper.run_once(self._keeper))
 
     def run_once(self) -> None:
         """One pass of everything, if this keeper leads."""
@@ -70,7 +75,7 @@ class Housekeeping:
         self._run(lambda: retries.run_once(self._keeper))
         self._run(lambda: expiry.run_once(self._keeper))
         self._run(lambda: pauses.run_once(self._keeper))
-        self._reap()
+        self.reap()
         self._run(lambda: lost_workers.run_once(self._keeper))
         self._run(lambda: ageing.run_once(self._keeper))
         self._run(self._release.run_once)
@@ -89,10 +94,6 @@ class Housekeeping:
 
     def give_up(self) -> None:
         self._leadership.give_up()
-
-    def _reap(self) -> None:
-        if time.monotonic() >= self._reap_from:
-            self._run(lambda: reaper.run_once(self._keeper))
 
     def _run(self, service: Callable[[], int]) -> None:
         began = time.monotonic()
@@ -152,12 +153,19 @@ def main(worker: str, parent: int) -> None:
         except redis.RedisError as error:
             log.warning("Redis does not answer: %s", type(error).__name__)
             stopping.wait(PASS_SECONDS)
+    is_orphaned = os.getppid() != parent
+    stopping.set()
     try:
-        if os.getppid() != parent:
+        if is_orphaned:
             housekeeping.after_parent()
         housekeeping.give_up()
         withdraw_worker(keeper.redis, worker)
         withdraw_inventory(keeper.redis, worker)
+        # Nobody else may be there to take its jobs back, should another worker have ended with it.
+        ends_at = time.monotonic() + lost_workers.DOUBT_SECONDS + PASS_SECONDS
+        while is_orphaned and time.monotonic() < ends_at:
+            time.sleep(REAP_SECONDS)
+            housekeeping.reap()
     except redis.RedisError:
         log.info("Redis is gone already")
 

@@ -515,7 +515,10 @@ def test_a_pass_does_its_work(keeper: Keeper) -> None:
 def test_a_keeper_works_until_its_parent_is_gone(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A pass without Redis is no end; at the end it gives up the lead and withdraws the worker."""
+    """
+    A pass without Redis is no end. At the end it gives up the lead and withdraws the worker, and stays
+    until the jobs of a worker that has ended without a word are taken back.
+    """
     steps = ["redis is away", "works", "works"]
     done: list[str] = []
 
@@ -534,6 +537,9 @@ def test_a_keeper_works_until_its_parent_is_gone(
         def after_parent(self) -> None:
             done.append("its worker is gone")
 
+        def reap(self) -> None:
+            done.append("reaped")
+
     class FakeRegistry:
         def __init__(self, watched: Keeper) -> None:
             self._keeper = watched
@@ -543,6 +549,8 @@ def test_a_keeper_works_until_its_parent_is_gone(
             report_worker(keeper.redis, WorkerReport("w1@gpu", "h", "u", True, 1, moment))
 
     monkeypatch.setattr(keeper_main, "PASS_SECONDS", 0.0)
+    monkeypatch.setattr(keeper_main, "REAP_SECONDS", 0.01)
+    monkeypatch.setattr(lost_workers, "DOUBT_SECONDS", 0.1)
     monkeypatch.setattr(keeper_main, "make_keeper", lambda _worker: keeper)
     monkeypatch.setattr(keeper_main, "Housekeeping", FakeHousekeeping)
     monkeypatch.setattr(keeper_main, "Registry", FakeRegistry)
@@ -550,7 +558,8 @@ def test_a_keeper_works_until_its_parent_is_gone(
     monkeypatch.setattr(keeper_main.signal, "signal", lambda *_: None)
     monkeypatch.setattr(keeper_main.os, "getppid", lambda: 7 if steps else 1)
     keeper_main.main("w1@gpu", 7)
-    assert done == ["redis is away", "works", "works", "its worker is gone", "gave up"]
+    assert done[:5] == ["redis is away", "works", "works", "its worker is gone", "gave up"]
+    assert set(done[5:]) == {"reaped"}
     assert live_workers(keeper.redis) == []
     assert "password" not in caplog.text
 
