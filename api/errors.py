@@ -146,7 +146,7 @@ ERRORS: dict[type[Exception], Kind] = {
 _DETAILS: dict[str, str] = {
     "route_not_found": "There is nothing at this path.",
     "internal_error": "The error has been logged under this request_id.",
-    "database_unavailable": "Try again shortly; nothing has been accepted.",
+    "database_unavailable": "Try again shortly.",
 }
 _OPAQUE_PART = re.compile(r"[^A-Za-z0-9_.-]")
 _TYPE_NAMES = frozenset({"str", "int", "float", "bool", "constrained-str", "none"})
