@@ -38,6 +38,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, ollama: SimulatorProcess) -
     running.forget_jobs()
     yield running
     running.close()
+    running.database.close()  # its pool's connections to Postgres; the next module opens others
 
 
 @pytest.fixture(scope="module")
