@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from jobs.active_model import read_active
+from jobs.breaker import Breaker
 from jobs.database import Database
 from jobs.errors import ModelNotInstalled, NoModel
 from jobs.queries import known_models
@@ -22,12 +23,20 @@ class ModelCatalog:
     Args:
         client: Redis, where workers report; while it is away the last report in the database counts.
         default_model: The configured default, normalised; None: one is chosen from what there is.
+        breaker: Of all that would wait for this Redis; one of its own when not given.
     """
 
-    def __init__(self, database: Database, client: Any, default_model: str | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        client: Any,
+        default_model: str | None,
+        breaker: Breaker | None = None,
+    ) -> None:
         self._database = database
         self._client = client
         self._default = default_model
+        self._breaker = breaker or Breaker()
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._workers: list[WorkerReport] = []
@@ -35,16 +44,20 @@ class ModelCatalog:
     def workers(self) -> list[WorkerReport]:
         """The live workers; empty while Redis is away."""
         with self._lock:
-            if time.monotonic() - self._read_at > _FRESH_SECONDS:
-                self._read_at = time.monotonic()
-                try:
-                    self._workers = live_workers(self._client)
-                except redis.RedisError:
-                    self._workers = []
-                else:
-                    # After a start everybody waits for the first one: nothing is an answer for now alone.
-                    self._read_at = self._read_at if self._workers else float("-inf")
+            if time.monotonic() - self._read_at > _FRESH_SECONDS and self._breaker.allows():
+                self._workers = self._read()
+                # After a start everybody waits for the first one: nothing is an answer for now alone.
+                self._read_at = time.monotonic() if self._workers else float("-inf")
             return self._workers
+
+    def _read(self) -> list[WorkerReport]:
+        try:
+            found = live_workers(self._client)
+        except redis.RedisError:
+            self._breaker.failed()
+            return []
+        self._breaker.succeeded()
+        return found
 
     def look_again(self) -> None:
         """What workers report now is read at the next use."""

@@ -3,16 +3,16 @@ Publishing a job: the message after the row.
 
 A publication that fails is not an error: the row is committed, and the
 reconciler publishes it again. Behind a breaker, because with Redis away a
-try may last as long as its time-out, and a submit would wait for it.
+try may last as long as its time-out, and a submit would wait for it; the
+catalog, which a submit asks first, is behind the same one.
 """
 
 import logging
-import threading
-import time
 from collections.abc import Sequence
 
 import redis
 
+from jobs.breaker import Breaker
 from jobs.instants import utc_now
 from jobs.records import Publication
 from jobs.scheduling import current_level
@@ -20,30 +20,6 @@ from tasks.messages import make_message
 from tasks.queue_lists import list_names, queue_name
 
 log = logging.getLogger(__name__)
-
-
-class Breaker:
-    """Lets one try a second through while publishing fails."""
-
-    def __init__(self, pause_seconds: float = 1.0) -> None:
-        self._pause_seconds = pause_seconds
-        self._lock = threading.Lock()
-        self._closed_until = float("-inf")
-
-    def allows(self) -> bool:
-        with self._lock:
-            now = time.monotonic()
-            if now < self._closed_until:
-                return False
-            if self._closed_until > float("-inf"):
-                self._closed_until = now + self._pause_seconds  # the others wait for this try
-            return True
-
-    def succeeded(self) -> None:
-        self._closed_until = float("-inf")
-
-    def failed(self) -> None:
-        self._closed_until = time.monotonic() + self._pause_seconds
 
 
 breaker = Breaker()

@@ -23,9 +23,10 @@ from jobs.model_names import normalise_model
 from jobs.records import Policy
 from jobs.service import JobService
 from settings import Settings, get_settings
+from tasks import publishing
 
-REDIS_TIMEOUT_SECONDS = 5.0
-EVENTS_TIMEOUT_SECONDS = 1.0
+# Whoever submits, reads from Ollama or hands a job back must not be held up by a Redis that hangs.
+REDIS_TIMEOUT_SECONDS = 1.0
 
 
 def connect_redis(settings: Settings, *, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> redis.Redis:
@@ -57,7 +58,8 @@ class Resources:
     @cached_property
     def catalog(self) -> ModelCatalog:
         model = self.settings.model
-        return ModelCatalog(self.database, self.redis, normalise_model(model) if model else None)
+        default = normalise_model(model) if model else None
+        return ModelCatalog(self.database, self.redis, default, publishing.breaker)
 
     @cached_property
     def forecaster(self) -> Forecaster:
@@ -65,8 +67,7 @@ class Resources:
 
     @cached_property
     def events(self) -> EventWriter:
-        # Whoever reads from Ollama writes events too, and must not be held up by a Redis that hangs.
-        return EventWriter(connect_redis(self.settings, timeout_seconds=EVENTS_TIMEOUT_SECONDS))
+        return EventWriter(self.redis)
 
 
 def policy_of(settings: Settings) -> Policy:

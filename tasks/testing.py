@@ -29,6 +29,7 @@ from celery.result import AsyncResult
 from celery.utils.functional import maybe_list
 from kombu.utils.json import dumps, loads
 
+from jobs.breaker import Breaker
 from jobs.errors import JobFailed
 from jobs.housekeeping import untold_successors
 from jobs.records import Failure, Publication
@@ -207,7 +208,7 @@ def memory_queue(**options: Any) -> Iterator[TaskQueue]:
         for owner, name, double in (
             (app, "send_task", queue.send_task),
             (app.control, "revoke", queue.revoke),
-            (publishing, "breaker", publishing.Breaker()),
+            (publishing, "breaker", Breaker()),
             (JobTask, "runner", queue.run_task),
             (JobBackend, "wait_for", wait_for),
         ):

@@ -7,6 +7,7 @@ import fakeredis
 import pytest
 from celery import Celery
 
+from jobs.breaker import Breaker
 from jobs.database import Database
 from jobs.events import EventWriter
 from tasks import publishing
@@ -27,9 +28,9 @@ def resources(database: Database, monkeypatch: pytest.MonkeyPatch) -> Resources:
 
 
 @pytest.fixture(autouse=True)
-def breaker(monkeypatch: pytest.MonkeyPatch) -> publishing.Breaker:
+def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
     """A breaker that knows nothing of other tests."""
-    fresh = publishing.Breaker()
+    fresh = Breaker()
     monkeypatch.setattr(publishing, "breaker", fresh)
     return fresh
 

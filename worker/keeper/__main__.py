@@ -15,7 +15,7 @@ from jobs.inventories import withdraw_inventory
 from jobs.workers import withdraw_worker
 from settings import get_settings
 from tasks import app
-from tasks.resources import get_resources
+from tasks.resources import connect_redis, get_resources
 from worker.keeper import (
     ageing,
     checkpoint,
@@ -36,6 +36,7 @@ from worker.keeper.release import Release
 PASS_SECONDS = 1.0
 REAP_SECONDS = 0.25  # a lapsed lease is looked for more often: a lost job has waited for long already
 PURGE_SECONDS = 60.0
+REDIS_TIMEOUT_SECONDS = 5.0  # its scripts look at all that is lined up, and nobody waits for it
 log = logging.getLogger("worker.keeper")
 
 
@@ -126,7 +127,7 @@ def make_keeper(worker: str) -> Keeper:
         settings=get_settings(),
         app=app,
         service=resources.service,
-        redis=resources.redis,
+        redis=connect_redis(get_settings(), timeout_seconds=REDIS_TIMEOUT_SECONDS),
         events=resources.events,
     )
 

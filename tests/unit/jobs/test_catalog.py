@@ -6,8 +6,10 @@ import pytest
 import redis
 from sqlalchemy import insert
 
+from jobs import breaker as breaker_module
 from jobs import catalog as catalog_module
 from jobs.active_model import choose_active
+from jobs.breaker import Breaker
 from jobs.catalog import ModelCatalog
 from jobs.database import Database
 from jobs.errors import ModelNotInstalled, NoModel
@@ -37,7 +39,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still until it is told."""
     found = Clock()
-    monkeypatch.setattr(catalog_module, "time", found)
+    for module in (catalog_module, breaker_module):
+        monkeypatch.setattr(module, "time", found)
     return found
 
 
@@ -149,6 +152,41 @@ def test_the_first_worker_is_known_at_once(sqlite_database: Database, redis_clie
         catalog.resolve(None)
     _report(redis_client, InstalledModel("alpha"))
     assert catalog.resolve(None) == "alpha"
+
+
+def test_a_redis_that_hangs_is_asked_once_a_second(sqlite_database: Database, clock: Clock) -> None:
+    """Nobody waits for its time-out a second time, here or wherever else this breaker is asked."""
+    asked: list[float] = []
+
+    class Hangs:
+        def hvals(self, _: str) -> Any:
+            asked.append(clock.now)
+            clock.now += 1.0
+            raise redis.TimeoutError
+
+    breaker = Breaker()
+    catalog = ModelCatalog(sqlite_database, Hangs(), None, breaker)
+    assert [catalog.resolve("alpha") for _ in range(3)] == ["alpha"] * 3
+    assert (asked, breaker.allows()) == ([0.0], False)
+    clock.now = 2.1
+    assert catalog.workers() == []
+    assert asked == [0.0, 2.1]
+
+
+def test_what_hangs_elsewhere_is_not_asked_here(
+    sqlite_database: Database, redis_client: Any, clock: Clock
+) -> None:
+    """The last answer counts meanwhile."""
+    _report(redis_client, InstalledModel("alpha"))
+    breaker = Breaker()
+    catalog = ModelCatalog(sqlite_database, redis_client, None, breaker)
+    assert len(catalog.workers()) == 1
+    clock.now = 1.5
+    breaker.failed()
+    redis_client.flushall()
+    assert len(catalog.workers()) == 1
+    clock.now = 2.6
+    assert catalog.workers() == []
 
 
 def test_workers_that_were_known_are_dropped_with_redis(

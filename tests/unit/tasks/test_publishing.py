@@ -9,10 +9,10 @@ import pytest
 import redis
 from celery import Celery
 
+from jobs import breaker
 from jobs.instants import isoformat, utc_now
 from jobs.records import Publication
-from tasks import publishing
-from tasks.publishing import Breaker, publish
+from tasks.publishing import publish
 from tasks.queue_lists import list_names, queue_name
 
 PROMPT = "my secret prompt"
@@ -96,31 +96,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still until it is told."""
     found = Clock()
-    monkeypatch.setattr(publishing, "time", found)
+    monkeypatch.setattr(breaker, "time", found)
     return found
-
-
-def test_a_breaker_lets_all_through_while_it_works(clock: Clock) -> None:
-    """Nothing is held up."""
-    breaker = Breaker()
-    assert all(breaker.allows() for _ in range(3))
-    breaker.succeeded()
-    assert breaker.allows()
-
-
-def test_a_breaker_lets_one_try_a_second_through(clock: Clock) -> None:
-    """After a failure the others do not pay for the tries."""
-    breaker = Breaker()
-    breaker.failed()
-    assert not breaker.allows()
-    clock.now += 0.999
-    assert not breaker.allows()
-    clock.now += 0.001
-    assert [breaker.allows(), breaker.allows()] == [True, False]
-    clock.now += 1.0
-    assert [breaker.allows(), breaker.allows()] == [True, False]
-    breaker.succeeded()
-    assert [breaker.allows(), breaker.allows()] == [True, True]
 
 
 class Away:

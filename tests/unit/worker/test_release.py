@@ -9,6 +9,7 @@ import redis
 from celery import Celery
 from sqlalchemy.exc import OperationalError
 
+from jobs.breaker import Breaker
 from jobs.changes import as_publication
 from jobs.database import Database
 from jobs.events import EventWriter
@@ -19,7 +20,6 @@ from jobs.service import JobService
 from jobs.window import release_next, take_back
 from jobs.workers import InstalledModel, WorkerReport, report_worker
 from settings import get_settings
-from tasks import publishing
 from tasks.publishing import publish
 from tasks.queue_lists import count_lined_up
 from tasks.resources import Resources
@@ -218,7 +218,7 @@ def _make_old(keeper: Keeper) -> None:
         )
 
 
-def test_redis_away_during_a_release_loses_nothing(keeper: Keeper, breaker: publishing.Breaker) -> None:
+def test_redis_away_during_a_release_loses_nothing(keeper: Keeper, breaker: Breaker) -> None:
     """The rows are released, the messages are sent when it is back."""
     jobs = _submit(keeper, 30)
     for job_id in jobs[:5]:
