@@ -78,7 +78,8 @@ def _relayed(
     with ExitStack() as closing:
         # Listening before the job is there: nothing that happens to it can be missed.
         only = None if wire.is_streamed else _ONLY_END
-        subscription = closing.enter_context(live_events().subscribe(job_id, only=only))
+        live = live_events()
+        subscription = closing.enter_context(live.subscribe(job_id, only=only, is_new=not is_replay))
         if is_replay:
             subscription.miss()  # what came before is in the stream
         else:
@@ -89,16 +90,17 @@ def _relayed(
             job_id,
             route,
             subscription,
-            live=live_events(),
+            live=live,
             client=get_resources().redis,
             read_end=_end_reader(job_id, route),
         )
         closing.callback(_canceller(relay, job_id) if cancels else lambda: None)
         closing.callback(watch_client(request.environ, subscription.leave))
         try:
-            if not wire.is_streamed:
-                return _named(_in_one_piece(relay.end(), route), job_id)
-            response = _named(_beginning(relay, relay.first(), route), job_id)
+            if wire.is_streamed:
+                response = _named(_beginning(relay, relay.first(), route), job_id)
+            else:
+                response = _named(_in_one_piece(relay.end(), route), job_id)
         except ClientGone:
             return Response(status=CLIENT_CLOSED)
         response.call_on_close(closing.pop_all().close)

@@ -65,17 +65,23 @@ class LiveEvents:
         return self._connection is not None
 
     @contextmanager
-    def subscribe(self, job_id: str, *, only: frozenset[str] | None = None) -> Iterator[Subscription]:
+    def subscribe(
+        self, job_id: str, *, only: frozenset[str] | None = None, is_new: bool = False
+    ) -> Iterator[Subscription]:
         """
         Read a job's events; whatever happens after this begins is delivered or MISSED.
 
         While Redis is away it begins all the same: the reader must look at the row now and then.
+
+        Args:
+            is_new: The reader will submit the job itself. Redis has the subscription long before a
+                worker has the message, so its word for it is not waited for.
         """
         name = LIVE_PREFIX + job_id
         subscription = Subscription(only)
         channel = self._join(name, subscription)
         try:
-            if self.is_connected:
+            if self.is_connected and not is_new:
                 channel.confirmed.wait(CONFIRM_SECONDS)
             yield subscription
         finally:
