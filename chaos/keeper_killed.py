@@ -18,9 +18,7 @@ POLL_SECONDS = 0.2
 def measure(random: Random, *, times: int = 5) -> Iterator[Figure]:
     """Kill the leading keeper, or its whole worker, and watch who leads then."""
     with Machine() as machine:
-        workers = {
-            name_of(machine, worker): worker for worker in (machine.start_worker(), machine.start_worker())
-        }
+        workers = {name_of(machine, worker): worker for worker in machine.start_two_workers()}
         eventually(lambda: machine.redis.get(LEADER_KEY))
         gaps, leaders = [], 0
         for number in range(times):

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -25,10 +27,11 @@ from jobs.states import TRANSITIONS, Status
 from settings import ROOT
 
 READY_SECONDS = 60.0
-ORPHAN_SECONDS = 1.0  # what a worker that was killed has left behind ends by itself
+ORPHAN_SECONDS = 0.3  # what a worker that was killed has left behind ends by itself
 SUBMITTERS = 8
 ENDED = {Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}
 assert TRANSITIONS.keys() >= ENDED
+_migrated: list[bytes] = []  # a SQLite file with empty tables, once there is one
 
 
 class Answer(NamedTuple):
@@ -91,6 +94,7 @@ class Machine:
             **settings,
         }
         self._others: list[Process] = []
+        self._web_is_up = False
         self._ollama_command = [
             *python("ollama_client.simulator", "--port", str(self._ollama_port), "--models", models),
             *("--parallel", str(ollama_slots or slots), "--tokens-per-second", str(tokens_per_second)),
@@ -118,8 +122,7 @@ class Machine:
         self._end()
 
     def _start(self) -> None:
-        migrate = python("flask", "--app", "api", "db", "upgrade")
-        subprocess.run(migrate, cwd=ROOT, env=self.environment, check=True, capture_output=True)
+        self._migrate()
         self.valkey = self._run("valkey", [get_binary_path(), *self._valkey_options()])
         self.ollama = self._run("ollama", self._ollama_command)
         self.served = Served(self.folder / "served.jsonl")
@@ -127,7 +130,25 @@ class Machine:
         self.web = self._run("web", web)
         eventually(self.valkey_answers)
         eventually(self.ollama_answers)
-        eventually(self._web_answers, within=READY_SECONDS)
+
+    def _migrate(self) -> None:
+        """A SQLite file is copied from the first one that was migrated."""
+        own = self.folder / "paddock.db"
+        is_sqlite = self.environment["DATABASE_URL"] == f"sqlite:///{own}"
+        if is_sqlite and _migrated:
+            own.write_bytes(_migrated[0])
+            return
+        migrate = python("flask", "--app", "api", "db", "upgrade")
+        subprocess.run(migrate, cwd=ROOT, env=self.environment, check=True, capture_output=True)
+        if is_sqlite:
+            with closing(sqlite3.connect(own)) as connection:
+                _migrated.append(connection.serialize())
+
+    def wait_for_web(self) -> None:
+        """Until it answers; it starts while workers do."""
+        if not self._web_is_up:
+            eventually(self._web_answers, within=READY_SECONDS)
+            self._web_is_up = True
 
     def _valkey_options(self) -> list[str]:
         socket = str(self.folder / "redis.sock")
@@ -161,6 +182,13 @@ class Machine:
         if wait:
             self.wait_until_ready(process)
         return process
+
+    def start_two_workers(self) -> tuple[Process, Process]:
+        """Both at once."""
+        one, other = self.start_worker(wait=False), self.start_worker(wait=False)
+        self.wait_until_ready(one)
+        self.wait_until_ready(other)
+        return one, other
 
     def wait_until_ready(self, worker: Process) -> None:
         """Until it consumes its models' queues."""
@@ -197,10 +225,12 @@ class Machine:
 
     def ask(self, method: str, path: str, *, timeout: float = 30.0, **more: Any) -> requests.Response:
         """One request to the API."""
+        self.wait_for_web()
         return self.session.request(method, self.url + path, timeout=timeout, **more)
 
     def submit(self, text: str, *, model: str = "alpha", tokens: int = 5, **body: object) -> Answer:
         """Submit one job over REST."""
+        self.wait_for_web()
         began = time.monotonic()
         whole = {"model": model, "prompt": text, "options": {"num_predict": tokens}, **body}
         try:

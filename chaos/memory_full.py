@@ -8,7 +8,7 @@ from chaos.figure import Figure, exactly, told
 from chaos.machine import Machine
 from chaos.verdict import attempts_used, intact
 
-SHORT = {"jobs": 20}
+SHORT = {"jobs": 10}
 
 
 def measure(random: Random, *, jobs: int = 200) -> Iterator[Figure]:

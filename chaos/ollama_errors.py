@@ -9,14 +9,18 @@ from chaos.process import eventually
 from chaos.verdict import attempt_codes, attempts_used, intact
 from jobs.states import Status
 
-SHORT = {"jobs": 2, "strikes": 5}
+SHORT = {"jobs": 2, "strikes": 4, "patience_seconds": 0.5}
 ATTEMPTS = 3
 
 
-def measure(random: Random, *, jobs: int = 8, strikes: int = 40) -> Iterator[Figure]:
+def measure(
+    random: Random, *, jobs: int = 8, strikes: int = 40, patience_seconds: float = 1.0
+) -> Iterator[Figure]:
     """Each failing kind until its jobs are dead letters, then `strikes` of each outage kind."""
     with Machine(
-        tokens_per_second=50, PADDOCK_FIRST_TOKEN_TIMEOUT_SECONDS="1", PADDOCK_TOKEN_TIMEOUT_SECONDS="1"
+        tokens_per_second=50,
+        PADDOCK_FIRST_TOKEN_TIMEOUT_SECONDS=str(patience_seconds),
+        PADDOCK_TOKEN_TIMEOUT_SECONDS=str(patience_seconds),
     ) as machine:
         machine.start_worker()
         for kind, after, code in (

@@ -10,7 +10,7 @@ from chaos.figure import Figure, at_most, exactly, told
 from chaos.machine import Machine
 from chaos.verdict import attempts_used, intact
 
-SHORT = {"jobs": 20, "seconds": 6.0}
+SHORT = {"jobs": 8, "seconds": 3.0}
 TOKENS, TOKENS_PER_SECOND = 5, 10
 
 

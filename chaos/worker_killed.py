@@ -19,7 +19,7 @@ def measure(random: Random, *, jobs: int = 1000, kills: int = 20) -> Iterator[Fi
     with Machine(
         tokens_per_second=TOKENS_PER_SECOND, ollama_slots=8, PADDOCK_MAX_ATTEMPTS=str(kills)
     ) as machine:
-        workers = [machine.start_worker(), machine.start_worker()]
+        workers = machine.start_two_workers()
         ids = machine.submit_many(jobs, tokens=TOKENS)
         interrupted: dict[str, float] = {}
         waits: list[float] = []
