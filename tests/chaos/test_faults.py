@@ -1,7 +1,7 @@
 """
 `make chaos` with small counts, each figure as wanted there.
 
-Faults that tests/integration/test_survival.py tries with counts as small are left to it.
+Faults that tests/integration tries with counts as small are left to it: test_survival.py and test_worker.py.
 """
 
 from random import Random
@@ -16,7 +16,6 @@ FAULTS = (
     "keeper-killed",
     "valkey-frozen",
     "memory-full",
-    "ollama-errors",
     "cancelling",
     "disk-full",
     "flower-view",
