@@ -179,6 +179,15 @@ def test_a_lost_lease_is_requeued(service: JobService) -> None:
     assert WORKER in attempt.message
 
 
+def test_a_lease_holds_until_its_last_moment_beside_one_that_has_ended(service: JobService) -> None:
+    """The look that finds something takes no more than has lapsed."""
+    lapsed = running(service)
+    just_so = claim(service, submit(service), now=LAPSED - LEASE)
+    again, _ = reap_expired(service, now=LAPSED)
+    assert [found.job_id for found in again] == [lapsed.job_id]
+    assert row(service, just_so.job_id).status == Status.PROCESSING
+
+
 def test_a_lease_holds_until_its_last_moment(service: JobService) -> None:
     """Nothing is taken back early."""
     claimed = running(service)

@@ -221,6 +221,14 @@ def test_only_a_running_job_is_finished(service: JobService, status: Status) -> 
     assert (before and before.result_data) == (after and after.result_data)
 
 
+def test_a_run_that_the_job_has_not_had_yet_finishes_nothing(service: JobService) -> None:
+    """Only the claim number of now counts, not any that is high enough."""
+    claimed = running(service)
+    assert not service.finish(claimed.job_id, claimed.claim + 1, OUTCOME, now=NOW)
+    assert not service.renew(claimed.job_id, claimed.claim + 1, now=NOW)
+    assert row(service, claimed.job_id).status == Status.PROCESSING
+
+
 def test_a_stale_run_is_fenced_even_when_the_job_is_back(service: JobService) -> None:
     """A run that was handed back can't finish the job that waits again."""
     claimed = running(service)

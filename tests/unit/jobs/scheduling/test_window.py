@@ -92,6 +92,7 @@ def test_urgent_lines_come_first() -> None:
     lines = [Line("alpha", "a", 9), Line("alpha", "b", 0), Line("alpha", "a", 0)]
     waiting = dict.fromkeys(lines, Waiting(1, True))
     assert next_moves(waiting, dict.fromkeys(lines, 5)) == ([], [lines[2], lines[1], lines[0]])
+    assert next_moves(waiting, dict.fromkeys(lines, 1)) == ([], [])
     assert next_moves(waiting, dict.fromkeys(lines, 0)) == ([lines[2], lines[1], lines[0]], [])
 
 
