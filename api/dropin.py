@@ -83,7 +83,8 @@ def _relayed(
         if is_replay:
             subscription.miss()  # what came before is in the stream
         else:
-            submitted = _submit(wire, job_id, once)
+            # A power cut cancels the job of a client that takes it along: it need not be on the disk first.
+            submitted = _submit(wire, job_id, once, durable=not cancels or once is not None)
             if submitted.is_replay:
                 raise _MadeAlready(submitted)
         relay = Relay(
@@ -107,9 +108,9 @@ def _relayed(
         return response
 
 
-def _submit(wire: WireRequest, job_id: str, once: Once | None) -> Submitted:
+def _submit(wire: WireRequest, job_id: str, once: Once | None, *, durable: bool = True) -> Submitted:
     task = task_of(wire.resolved_kind)
-    return tell(task.submit(wire, key_id=caller().key_id, job_id=job_id, once=once))
+    return tell(task.submit(wire, key_id=caller().key_id, job_id=job_id, once=once, durable=durable))
 
 
 def _prefers_async() -> bool:

@@ -98,12 +98,21 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    if _begin_writing(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_writing(connection: Connection) -> bool:
+    """
+    Prepare to take the write lock; False for a transaction that only reads, which has begun.
+
+    By the driver's own connection, in a fifth of the time: neither waits for anybody, and there is no
+    error to translate.
+    """
+    raw: Any = connection.connection.dbapi_connection
     synchronous = connection.get_execution_options().get(_SYNCHRONOUS)
-    if synchronous is None:
-        connection.exec_driver_sql("BEGIN")
-        return
-    connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    raw.execute("BEGIN" if synchronous is None else f"PRAGMA synchronous={synchronous}").close()
+    return synchronous is not None
 
 
 class _PatientBegin:
@@ -113,11 +122,8 @@ class _PatientBegin:
         self._turn = threading.Lock()
 
     def __call__(self, connection: Connection) -> None:
-        synchronous = connection.get_execution_options().get(_SYNCHRONOUS)
-        if synchronous is None:
-            connection.exec_driver_sql("BEGIN")
+        if not _begin_writing(connection):
             return
-        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
         raw: Any = connection.connection.dbapi_connection
         deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
         with self._turn:

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
@@ -21,23 +21,30 @@ T = TypeVar("T")
 Work = Callable[[Connection], Any]
 
 
+class _Piece(NamedTuple):
+    work: Work
+    future: Future[Any]
+    durable: bool
+
+
 class GroupCommit:
     """Runs pieces of work in shared transactions; each caller gets its own result or error."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: deque[tuple[Work, Future[Any]]] = deque()
+        self._waiting: deque[_Piece] = deque()
         self._turn = threading.Lock()
 
-    def run(self, work: Callable[[Connection], T]) -> T:
+    def run(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """
         Do it and commit, perhaps together with others; it is committed when this returns.
 
         Args:
             work: May run twice: alone, when a neighbour in its transaction failed.
+            durable: As of `Database.transaction`; one piece that has to be on the disk takes all along.
         """
         mine: Future[T] = Future()
-        self._waiting.append((work, mine))
+        self._waiting.append(_Piece(work, mine, durable))
         with self._turn:
             # Whoever had the turn before may have done ours.
             if not mine.done():
@@ -45,22 +52,22 @@ class GroupCommit:
                 self._commit(batch)
         return mine.result()
 
-    def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
+    def _commit(self, batch: list["_Piece"]) -> None:
         try:
-            with self._database.transaction() as connection:
-                results = [work(connection) for work, _ in batch]
+            with self._database.transaction(durable=any(piece.durable for piece in batch)) as connection:
+                results = [piece.work(connection) for piece in batch]
         except Exception as error:
             # A database that can't be used is nobody's fault, and to ask again for each would wait for each.
             if len(batch) == 1 or isinstance(error, OperationalError):
-                for _, future in batch:
-                    future.set_exception(error)
+                for piece in batch:
+                    piece.future.set_exception(error)
                 return
             for each in batch:  # one of them is at fault, the others must not pay for it
                 self._commit([each])
             return
         except BaseException as error:  # this process or greenlet is being ended; nobody may wait for it
-            for _, future in batch:
-                future.set_exception(error)
+            for piece in batch:
+                piece.future.set_exception(error)
             raise
-        for (_, future), result in zip(batch, results, strict=True):
-            future.set_result(result)
+        for piece, result in zip(batch, results, strict=True):
+            piece.future.set_result(result)

@@ -60,6 +60,7 @@ class JobService:
         has_successors: bool = False,
         delay_seconds: float = 0.0,
         once: Once | None = None,
+        durable: bool = True,
         now: datetime | None = None,
     ) -> Submitted:
         """
@@ -68,6 +69,9 @@ class JobService:
         It is released at once unless its key has enough lined up already: then it is held back.
         A `job_id` that exists already is left as it is: a redelivered or repeated
         submission is one job.
+
+        Args:
+            durable: Also on the disk; False where a power cut takes along whoever waits for the job.
 
         Raises:
             IdempotencyConflict: `once` was used for another submission; nothing has been written.
@@ -105,7 +109,7 @@ class JobService:
                 connection.execute(self._do.payload, payload)
             return row, None
 
-        row, earlier = self._submits.run(write)
+        row, earlier = self._submits.run(write, durable=durable)
         if once is not None and earlier is not None:
             return Submitted(idempotency.same_job(earlier, once), None, is_replay=True)
         if row is None:

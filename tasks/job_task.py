@@ -109,6 +109,7 @@ class JobTask(Task):
         delay_seconds: float = 0.0,
         service: str | None = None,
         once: Once | None = None,
+        durable: bool = True,
     ) -> Submitted:
         """Write the job and publish it; it is accepted when this returns, published or not."""
         resources = get_resources()
@@ -123,6 +124,7 @@ class JobTask(Task):
             has_successors=canvas.has_successors(packed_canvas),
             delay_seconds=delay_seconds,
             once=once,
+            durable=durable,
         )
         if submitted.publication is not None:
             ageing_seconds = resources.settings.ageing_seconds

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from jobs.errors import QueueFull
 from jobs.inventories import Inventory, publish_inventory
 from jobs.key_limits import KeyLimits
 from jobs.models import Job
 from jobs.records import Failure, Outcome
 from jobs.workers import InstalledModel
 from tasks import resources
+from tasks.job_task import JobTask
 from tests.integration.system import eventually
 from tests.unit.api.conftest import Api
 
@@ -111,6 +113,30 @@ def test_a_request_that_is_repeated_gets_the_same_answer(api: Api) -> None:
     other = api.post("/api/generate", json={**GENERATE, "prompt": "What?"}, headers=once)
     assert other.status_code == 400
     assert "Idempotency-Key" in other.get_json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "durable"),
+    [
+        ({}, False),
+        ({"X-On-Disconnect": "continue"}, True),
+        ({"Idempotency-Key": "a"}, True),
+        (ASYNC, True),
+    ],
+)
+def test_what_must_be_on_the_disk(
+    api: Api, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], durable: bool
+) -> None:
+    """All jobs but one that ends with its client, and so with the machine that the client is connected to."""
+    asked: list[bool] = []
+
+    def submit(*_: Any, durable: bool = True, **__: Any) -> Any:
+        asked.append(durable)
+        raise QueueFull("full")
+
+    monkeypatch.setattr(JobTask, "submit", submit)
+    assert api.post("/api/generate", json=GENERATE, headers=headers).status_code == 503
+    assert asked == [durable]
 
 
 def test_a_stream_that_ends_before_it_begins_has_a_status(api: Api) -> None:

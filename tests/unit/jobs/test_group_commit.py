@@ -26,13 +26,14 @@ def _names(database: Database) -> list[str]:
         return list(session.execute(select(Model.name).order_by(Model.name)).scalars())
 
 
-def _run_together(group: GroupCommit, *works: Any) -> list[Any]:
+def _run_together(group: GroupCommit, *works: Any, durable: tuple[bool, ...] = ()) -> list[Any]:
     """Run all of it in one batch: they queue up while somebody else has the turn."""
+    is_durable = durable or (True,) * len(works)
     outcomes: list[Any] = [None] * len(works)
 
     def run(place: int) -> None:
         try:
-            outcomes[place] = group.run(works[place])
+            outcomes[place] = group.run(works[place], durable=is_durable[place])
         except BaseException as error:
             outcomes[place] = error
 
@@ -66,6 +67,22 @@ def test_those_who_wait_share_a_commit(database: Database, commits: list[Any]) -
     """However many they are, and each has its own result."""
     assert _run_together(GroupCommit(database), *map(_adding, "abc")) == ["a", "b", "c"]
     assert (_names(database), len(commits)) == (["a", "b", "c"], 1)
+
+
+@pytest.mark.parametrize(
+    ("durable", "level"), [((False, False), 1), ((False, True), 2), ((True, False), 2), ((True, True), 2)]
+)
+def test_one_that_has_to_be_on_the_disk_takes_all_along(
+    sqlite_database: Database, durable: tuple[bool, ...], level: int
+) -> None:
+    """SQLite's levels: 1 is NORMAL, 2 is FULL."""
+
+    def read_level(connection: Any) -> int:
+        return int(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+    group = GroupCommit(sqlite_database)
+    assert _run_together(group, read_level, read_level, durable=durable) == [level, level]
+    assert group.run(read_level) == 2
 
 
 def test_a_neighbours_error_is_its_own(database: Database) -> None:
