@@ -16,9 +16,9 @@ from tests.integration.system import System, Worker, eventually
 
 SLOTS = 4
 TOKENS = 20
-JOB_SECONDS = 0.2
-EVERY_SECONDS = 0.2
-LIGHT_JOBS = 20
+JOB_SECONDS = 0.4  # shorter ones would measure the machine
+EVERY_SECONDS = 0.4
+LIGHT_JOBS = 15
 FLOOD = 600
 LINE_UP = 100
 AT_MOST = 4.0  # times as long as without the flood
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.alone
 
 @pytest.fixture
 def flooded_worker(system: System) -> Iterator[Worker]:
-    """A worker of four slots, jobs that take 200 ms, and short line-ups; afterwards nothing waits."""
+    """A worker of four slots, jobs that take 400 ms, and short line-ups; afterwards nothing waits."""
     system.ollama.control(tokens_per_second=TOKENS / JOB_SECONDS)
     worker = system.start_worker("flooded", slots=SLOTS, PADDOCK_LINE_UP=str(LINE_UP))
     yield worker
@@ -74,10 +74,10 @@ def test_a_light_key_is_served_beside_a_flood(system: System, flooded_worker: Wo
     alone = _turnarounds(system, LIGHT_JOBS)
     flood = _submit("flooder", FLOOD)
     eventually(lambda: _count(system, IS_PENDING, IS_RELEASED) <= LINE_UP, within=10)
-    _turnarounds(system, 5)  # the sweep has seen both
+    _turnarounds(system, 3)  # the sweep has seen both
     beside = _turnarounds(system, LIGHT_JOBS)
     lined_up = sum(count_lined_up(system.redis, ["alpha"])["alpha"].values())
-    first, second = (statistics.quantiles(times, n=20)[-1] for times in (alone, beside))
+    first, second = (statistics.quantiles(times, n=20, method="inclusive")[-1] for times in (alone, beside))
     assert second <= AT_MOST * first, (first, second)
     assert lined_up <= 2 * 2 * SLOTS
     assert max(system.generated(result.id) for result in flood[:100]) == 1
