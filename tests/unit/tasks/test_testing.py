@@ -1,5 +1,8 @@
 """`.delay()`, `.get()`, `.revoke()` and canvas on the queue in memory, with neither network nor file."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +16,14 @@ from celery.exceptions import NotRegistered, TaskRevokedError, TimeoutError
 from jobs.errors import InvalidRequest, JobFailed, ModelNotInstalled
 from jobs.records import Policy
 from jobs.states import Status
-from settings import get_settings
+from settings import ROOT, get_settings
 from tasks import app, chat, embed, generate, publishing
 from tasks.backend import JobBackend
 from tasks.job_task import JobTask
 from tasks.resources import get_resources
 from tasks.services import data_cleaning
 from tasks.testing import TaskQueue, memory_queue, paddock_queue
+from tests.support.documents import blocks, document
 
 __all__ = ["paddock_queue"]
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -250,3 +254,21 @@ def test_afterwards_everything_is_as_before(tmp_path: Path) -> None:
         raise RuntimeError
     assert (swapped(), get_resources()) == (before, resources)
     assert set(get_settings().var_dir.rglob("*")) == files
+
+
+def test_what_the_document_shows_passes(tmp_path: Path) -> None:
+    """docs/testing.md's conftest.py and test file, run as they stand by a pytest of their own."""
+    conftest, tests = blocks(document("testing.md"), "python")
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_summaries.py").write_text(tests)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, str(tmp_path)]
+    ran = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "3 passed" in ran.stdout
