@@ -52,7 +52,7 @@ class Claimed:
     model: str
     key_id: str
     priority: int
-    is_more_held: bool  # the key has such jobs that wait for being released
+    needs_next: bool  # of the key's jobs of this kind few are lined up, and more wait for being released
     attempts: int
     timeout_seconds: float | None
     input: Mapping[str, Any]

@@ -35,6 +35,8 @@ JOBS = Base.metadata.tables[Job.__tablename__]
 PAYLOADS = Base.metadata.tables[JobPayload.__tablename__]
 RESULTS = Base.metadata.tables[JobResult.__tablename__]
 
+SHORT_LINE = 100  # jobs: the keeper lengthens a line each second
+
 # Parameters: none may be named as a column, which SQLAlchemy reserves for VALUES.
 _JOB_ID: ColumnElement[str] = bindparam("of_job")
 _CLAIM: ColumnElement[int] = bindparam("of_claim")
@@ -48,6 +50,7 @@ def _pending(table: Any) -> ColumnElement[bool]:
 
 _PENDING = _pending(JOBS)
 _LINED_UP = and_(_PENDING, JOBS.c.due_at.is_not(None))
+_LINE = (JOBS.c.model, JOBS.c.key_id, JOBS.c.priority)
 _RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
 
 
@@ -141,6 +144,15 @@ def _is_held(model: Any, key_id: Any, priority: Any) -> ColumnElement[bool]:
     return select(held.c.at_level).where(*own).exists()
 
 
+def _is_short(model: Any, key_id: Any, priority: Any) -> ColumnElement[bool]:
+    """Whether so little of the line is lined up that it could run out before the keeper sees to it."""
+    job = JOBS.alias("lined_up_job")
+    names = (job.c.model.label("of_model"), job.c.key_id.label("of_key"), job.c.priority.label("at_level"))
+    line = select(*names).where(_pending(job), job.c.due_at.is_not(None)).subquery("line")
+    own = (line.c.of_model == model, line.c.of_key == key_id, line.c.at_level == priority)
+    return not_(select(line.c.at_level).where(*own).limit(1).offset(SHORT_LINE).exists())
+
+
 def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Executable:
     return (
         update(JOBS)
@@ -165,7 +177,7 @@ def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Execut
             JOBS.c.model,
             JOBS.c.key_id,
             JOBS.c.priority,
-            _is_held(JOBS.c.model, JOBS.c.key_id, JOBS.c.priority).label("is_more_held"),
+            and_(_is_held(*_LINE), _is_short(*_LINE)).label("needs_next"),
             JOBS.c.attempts,
             JOBS.c.timeout_seconds,
             _of_payload(PAYLOADS.c.input),

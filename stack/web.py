@@ -5,6 +5,8 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc  # noqa: E402 - any import but gevent's
+
 from jobs.schema import end_if_newer  # noqa: E402
 from settings import get_settings  # noqa: E402
 
@@ -31,3 +33,9 @@ control_socket_disable = True
 def on_starting(_server: object) -> None:
     """In the parent: a child that ends at its start is started again and again."""
     end_if_newer(_settings.database_url)
+
+
+def post_worker_init(_worker: object) -> None:
+    """The application stays as long as the process: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()

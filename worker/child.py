@@ -1,5 +1,6 @@
 """What each prefork child has for itself: connections, an HTTP session, and its two threads."""
 
+import gc
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,9 @@ def this_child() -> Child:
 
 def _on_process_init(sender: Any = None, **_: Any) -> None:
     start_child(str(sender))
+    # What was there before the first job stays as long as the child: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
 
 
 def _on_process_shutdown(exitcode: int = 0, **_: Any) -> None:

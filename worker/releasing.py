@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 
 
 def release_behind(resources: Resources, claimed: Claimed) -> None:
-    """Let the next job of the claimed one's line take its place, soon and in another thread."""
-    if claimed.is_more_held:
+    """Let the next job of the claimed one's line take its place if need be, soon and in another thread."""
+    if claimed.needs_next:
         timer = threading.Timer(PAUSE_SECONDS, release_one, (resources, claimed))
         timer.daemon = True  # the worker's end is not held up: the keeper releases what is missed
         timer.start()

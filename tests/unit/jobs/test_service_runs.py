@@ -55,7 +55,7 @@ def test_a_claim_brings_all_that_a_run_needs(service: JobService) -> None:
         model="alpha",
         key_id="k1",
         priority=5,
-        is_more_held=False,
+        needs_next=False,
         attempts=0,
         timeout_seconds=None,
         input={"messages": [{"role": "user", "content": "Hi"}]},

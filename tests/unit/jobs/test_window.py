@@ -9,6 +9,7 @@ from jobs.database import Database
 from jobs.records import Policy, Publication
 from jobs.scheduling.window import Line, Waiting
 from jobs.service import JobService
+from jobs.statements import SHORT_LINE
 from jobs.states import Status
 from jobs.window import Backlog, read_backlog, read_lines, release_next, take_back
 from tests.support.jobs import FAILURE, NOW, SECOND, WORKER, claim, row, running, submit
@@ -77,11 +78,20 @@ def test_a_claim_says_whether_more_is_held_back(service: JobService) -> None:
     submit(service, model="beta")
     submit(service, key_id="k2")
     for other in ({"model": "beta"}, {"key_id": "k2"}, {"priority": 4}):
-        assert not running(service, **other).is_more_held
-    assert claim(service, jobs[0]).is_more_held
+        assert not running(service, **other).needs_next
+    assert claim(service, jobs[0]).needs_next
     release_next(service, LINE)
     claimed = claim(service, jobs[1])
-    assert (claimed.is_more_held, claimed.priority) == (False, 5)
+    assert (claimed.needs_next, claimed.priority) == (False, 5)
+
+
+@pytest.mark.parametrize(("line_up", "needs_next"), [(SHORT_LINE, True), (SHORT_LINE + 2, False)])
+def test_a_long_line_is_left_to_the_keeper(service: JobService, line_up: int, needs_next: bool) -> None:
+    """It lengthens lines each second; a release with each claim would cost more than the claim."""
+    flooded = JobService(service.database, Policy(line_up=line_up))
+    jobs = [submit(flooded) for _ in range(line_up + 1)]
+    assert row(flooded, jobs[-1]).released_at is None
+    assert claim(flooded, jobs[0]).needs_next is needs_next
 
 
 # --- releasing --------------------------------------------------------------------------------------
