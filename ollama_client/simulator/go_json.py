@@ -56,14 +56,15 @@ def loads(text: str) -> Any:
 
 def _go_message(error: json.JSONDecodeError, text: str) -> str:
     position = error.pos
-    while position < len(text) and text[position] in _SPACE:
+    in_string = error.msg.startswith("Invalid control character")
+    while position < len(text) and text[position] in _SPACE and not in_string:
         position += 1
     if position >= len(text) or error.msg.startswith("Unterminated"):
         return "unexpected EOF"
     found = text[position]
     if error.msg == "Expecting ',' delimiter":
         where = "after object key:value pair" if _in_object(text, position) else "after array element"
-    elif error.msg.startswith("Invalid control character"):
+    elif in_string:
         where = "in string literal"
     elif error.msg.startswith("Invalid \\"):
         where = "in string escape code"
