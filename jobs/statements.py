@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     Executable,
     Integer,
+    Select,
     and_,
     bindparam,
     case,
@@ -136,21 +137,23 @@ def _has_room(model: Any, key_id: Any, priority: Any, line_up: Any) -> ColumnEle
 def _is_held(model: Any, key_id: Any, priority: Any) -> ColumnElement[bool]:
     """Whether the line has a job that is held back."""
     job = JOBS.alias("held_job")
-    # Under names of their own: in RETURNING SQLAlchemy leaves out the tables' names.
-    names = (job.c.model.label("of_model"), job.c.key_id.label("of_key"), job.c.priority.label("at_level"))
     is_held = and_(_pending(job), job.c.released_at.is_(None), job.c.not_before.is_(None))
-    held = select(*names).where(is_held).subquery("held")
-    own = (held.c.of_model == model, held.c.of_key == key_id, held.c.at_level == priority)
-    return select(held.c.at_level).where(*own).exists()
+    return _of_line(job, is_held, (model, key_id, priority)).exists()
 
 
 def _is_short(model: Any, key_id: Any, priority: Any) -> ColumnElement[bool]:
     """Whether so little of the line is lined up that it could run out before the keeper sees to it."""
     job = JOBS.alias("lined_up_job")
+    is_lined_up = and_(_pending(job), job.c.due_at.is_not(None))
+    return not_(_of_line(job, is_lined_up, (model, key_id, priority)).limit(1).offset(SHORT_LINE).exists())
+
+
+def _of_line(job: Any, condition: ColumnElement[bool], line: tuple[Any, Any, Any]) -> Select[Any]:
+    """The jobs of a line for which this is so, for a subquery of a statement that changes jobs."""
+    # Under names of their own: in RETURNING SQLAlchemy leaves out the tables' names.
     names = (job.c.model.label("of_model"), job.c.key_id.label("of_key"), job.c.priority.label("at_level"))
-    line = select(*names).where(_pending(job), job.c.due_at.is_not(None)).subquery("line")
-    own = (line.c.of_model == model, line.c.of_key == key_id, line.c.at_level == priority)
-    return not_(select(line.c.at_level).where(*own).limit(1).offset(SHORT_LINE).exists())
+    found = select(*names).where(condition).subquery(f"{job.name}s")
+    return select(found.c.at_level).where(*(own == its for own, its in zip(found.c, line, strict=True)))
 
 
 def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Executable:
