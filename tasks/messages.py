@@ -20,6 +20,22 @@ _NOTHING = [[], {}, dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))]
 _BODY = base64.b64encode(json.dumps(_NOTHING).encode()).decode()
 
 
+# In a script that looks through messages: what `label_of` says of a message's publication; nil where the
+# message is none of ours.
+LABEL_IN_LUA = """
+local function label_of(message)
+  local id = string.match(message, '"id": "([^"]+)"')
+  local publication = string.match(message, '"publication": (%d+)')
+  return id and publication and id .. ' ' .. publication or nil
+end
+"""
+
+
+def label_of(publication: Publication) -> str:
+    """What tells a job's message from every other, older ones of the same job too."""
+    return f"{publication.job_id} {publication.publication}"
+
+
 def make_message(publication: Publication, queue: str, level: int) -> str:
     """One element of a queue's list."""
     headers: dict[str, Any] = {

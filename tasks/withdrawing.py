@@ -5,20 +5,22 @@ from collections.abc import Sequence
 import redis
 
 from jobs.records import Publication
+from tasks.messages import LABEL_IN_LUA, label_of
 from tasks.queue_lists import list_names, queue_name
 
-# KEYS: the lists of a queue. ARGV: "<id> <publication>" of each message to remove. A list is written
+# KEYS: the lists of a queue. ARGV: the label of each message to remove. A list is written
 # anew, in steps, since a call takes so many arguments only. The script runs as a whole: nobody sees
 # half a list.
-_WITHDRAW = """
+_WITHDRAW = (
+    LABEL_IN_LUA
+    + """
 local void, removed = {}, 0
 for i = 1, #ARGV do void[ARGV[i]] = true end
 for _, key in ipairs(KEYS) do
   local kept, messages = {}, redis.call('LRANGE', key, 0, -1)
   for _, message in ipairs(messages) do
-    local id = string.match(message, '"id": "([^"]+)"')
-    local publication = string.match(message, '"publication": (%d+)')
-    if not (id and publication and void[id .. ' ' .. publication]) then kept[#kept + 1] = message end
+    local label = label_of(message)
+    if not (label and void[label]) then kept[#kept + 1] = message end
   end
   if #kept < #messages then
     removed = removed + #messages - #kept
@@ -28,6 +30,7 @@ for _, key in ipairs(KEYS) do
 end
 return removed
 """
+)
 
 
 def withdraw(client: redis.Redis, publications: Sequence[Publication]) -> int:
@@ -42,6 +45,6 @@ def withdraw(client: redis.Redis, publications: Sequence[Publication]) -> int:
     if not publications:
         return 0
     names = list_names(queue_name(publications[0].model))
-    void = [f"{publication.job_id} {publication.publication}" for publication in publications]
+    void = [label_of(publication) for publication in publications]
     removed: int = client.eval(_WITHDRAW, len(names), *names, *void)
     return removed

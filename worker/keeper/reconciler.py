@@ -18,6 +18,7 @@ from jobs.housekeeping import published_before, republish
 from jobs.records import Publication, Published
 from jobs.window import BATCH
 from jobs.workers import WORKERS_KEY
+from tasks.messages import LABEL_IN_LUA, label_of
 from tasks.queue_lists import list_names, queue_name
 from tasks.taken_messages import taken_keys
 from worker.keeper.keeper import Keeper
@@ -27,14 +28,15 @@ CANDIDATES = 5000
 
 # KEYS: two of each worker, where kombu notes what it has taken and when; behind them the lists to look
 # in. ARGV: how many workers, the earliest time of an entry that still counts as being worked on, and
-# "<id> <publication>" of each candidate.
-_MISSING = """
+# the label of each candidate.
+_MISSING = (
+    LABEL_IN_LUA
+    + """
 local missing = {}
 for i = 3, #ARGV do missing[ARGV[i]] = true end
 local function strike(message)
-  local id = string.match(message, '"id": "([^"]+)"')
-  local publication = string.match(message, '"publication": (%d+)')
-  if id and publication then missing[id .. ' ' .. publication] = nil end
+  local label = label_of(message)
+  if label then missing[label] = nil end
 end
 local workers = tonumber(ARGV[1])
 for i = 1, 2 * workers, 2 do
@@ -50,6 +52,7 @@ local found = {}
 for candidate in pairs(missing) do found[#found + 1] = candidate end
 return found
 """
+)
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Reconciler:
 
     def run_once(self) -> int:
         """Publish what is lost; returns how many."""
-        candidates = self._missing | {_label(publication): publication for publication in self._next_page()}
+        candidates = self._missing | {label_of(publication): publication for publication in self._next_page()}
         found = self._look(candidates) if candidates else set()
         lost = [publication for label, publication in self._missing.items() if label in found]
         self._missing = {label: candidates[label] for label in found - self._missing.keys()}
@@ -93,7 +96,3 @@ class Reconciler:
             _MISSING, len(keys), *keys, len(workers), str(worked_on_since), *candidates
         )
         return {str(label) for label in found}
-
-
-def _label(publication: Publication) -> str:
-    return f"{publication.job_id} {publication.publication}"
