@@ -12,7 +12,7 @@ thousands of entries.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, func, select, tuple_, update
@@ -52,28 +52,6 @@ def _held_lines(session: Session) -> Iterator[Line]:
     while row is not None:
         yield Line(*row)
         row = session.execute(following.where(tuple_(*columns) > tuple_(*row))).first()
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """How many jobs of a line wait: lined up in the queue, and held back in the database."""
-
-    lined_up: int = 0
-    held: int = 0
-
-
-def read_backlog(session: Session, *, model: str | None = None) -> dict[Line, Backlog]:
-    """What waits, by model, key and submitted level; counted from two indexes alone, and delayed jobs not."""
-    columns = (Job.model, Job.key_id, Job.priority)
-    counts = []
-    for condition in (IS_LINED_UP, IS_HELD):
-        waiting = select(*columns, func.count()).where(condition)
-        if model is not None:
-            waiting = waiting.where(Job.model == model)
-        rows = session.execute(waiting.group_by(*columns))
-        counts.append({Line(*row[:3]): row[3] for row in rows})
-    lined_up, held = counts
-    return {line: Backlog(lined_up.get(line, 0), held.get(line, 0)) for line in lined_up.keys() | held.keys()}
 
 
 def release_next(

@@ -30,7 +30,7 @@ from jobs.records import Policy
 from jobs.scheduling.window import Line
 from jobs.service import JobService
 from jobs.states import Status
-from jobs.window import read_backlog, read_lines, release_next, take_back
+from jobs.window import read_lines, release_next, take_back
 from tests.support.jobs import NOW, SECOND, claim, make, row, running, submit
 
 LINE = Line("alpha", "k1", 5)
@@ -156,10 +156,6 @@ STATEMENTS: dict[str, tuple[Callable[[JobService], Any], str]] = {
     ),
     "room for a release": (lambda service: release_next(_hold(service), LINE, limit=3), "ix_jobs_lined_up"),
     "take-back": (lambda service: take_back(_hold(service), LINE, keep=0), "ix_jobs_lined_up"),
-    "backlog": (
-        lambda service: _reading(_hold(service), read_backlog),
-        "ix_jobs_held",
-    ),
     "submit": (_hold, "ix_jobs_lined_up"),
     "submit behind held jobs": (_hold, "ix_jobs_held"),
     "purge": (_purge, "ix_jobs_newest"),
