@@ -17,7 +17,7 @@ from api.model_commands import models
 from api.queue_commands import queues
 from api.tables import print_table
 from jobs.errors import InvalidRequest
-from jobs.instants import utc_now
+from jobs.instants import HOUR_SECONDS, utc_now
 from jobs.key_limits import KeyLimits
 from jobs.keys import DEFAULT_OVERLAP, ROLES, IssuedKey, KeyService
 from jobs.models import ApiKey
@@ -99,7 +99,7 @@ def list_keys() -> None:
 def usage(hours: float) -> None:
     """What each key has used of each model."""
     with told_in_one_line():
-        found = read_usage(get_database(), seconds=hours * 3600)
+        found = read_usage(get_database(), seconds=hours * HOUR_SECONDS)
         names = {key.id: key.name for key in KeyService(get_database()).all()}
     rows = [("KEY", "MODEL", "JOBS", "PROMPT TOKENS", "OUTPUT TOKENS", "SECONDS")]
     rows += [

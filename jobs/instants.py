@@ -13,6 +13,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+HOUR_SECONDS = 3600.0
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware datetime, stored as seconds since the epoch (double)."""

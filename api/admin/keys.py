@@ -23,13 +23,11 @@ from api.database import get_database
 from api.documentation import answers
 from api.errors import invalid_fields
 from api.rendering import respond
-from jobs.instants import utc_now
+from jobs.instants import HOUR_SECONDS, utc_now
 from jobs.key_limits import KeyLimits
 from jobs.keys import IssuedKey, KeyService
 from jobs.models import ApiKey
 from jobs.usage import read_usage
-
-HOUR_SECONDS = 3600.0
 
 blueprint = admin_blueprint("keys", "keys")
 

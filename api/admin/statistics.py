@@ -9,11 +9,11 @@ from api.admin.schemas import DistributionAnswer, FiguresAnswer, ModelFigures, S
 from api.database import get_database
 from api.documentation import answers
 from api.rendering import respond
+from jobs.instants import HOUR_SECONDS
 from jobs.statistics import Figures, WindowReader, count_by_status
 
 blueprint = admin_blueprint("statistics", "stats")
 
-HOUR_SECONDS = 3600.0
 DAY_SECONDS = 24 * HOUR_SECONDS
 _EXTENSION = "paddock.statistics"
 

@@ -4,22 +4,13 @@ import pytest
 
 from jobs import breaker as breaker_module
 from jobs.breaker import Breaker
-
-
-class Clock:
-    """The breaker's time."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still until it is told."""
-    found = Clock()
+    found = Clock(100.0)
     monkeypatch.setattr(breaker_module, "time", found)
     return found
 

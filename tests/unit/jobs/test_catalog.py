@@ -16,6 +16,7 @@ from jobs.errors import ModelNotInstalled, NoModel
 from jobs.instants import utc_now
 from jobs.models import Model
 from jobs.workers import InstalledModel, WorkerReport, report_worker
+from tests.support.clock import Clock
 
 
 class Away:
@@ -25,20 +26,10 @@ class Away:
         raise redis.ConnectionError("away")
 
 
-class Clock:
-    """The catalog's time."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still until it is told."""
-    found = Clock()
+    found = Clock(0.0)
     for module in (catalog_module, breaker_module):
         monkeypatch.setattr(module, "time", found)
     return found

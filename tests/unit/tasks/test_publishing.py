@@ -14,6 +14,7 @@ from jobs.instants import isoformat, utc_now
 from jobs.records import Publication
 from tasks.publishing import publish
 from tasks.queue_lists import list_names, queue_name
+from tests.support.clock import Clock
 
 PROMPT = "my secret prompt"
 AGEING = 30.0
@@ -82,20 +83,10 @@ def test_what_is_away_is_not_an_error(caplog: Any) -> None:
     assert "password" not in caplog.text
 
 
-class Clock:
-    """The breaker's time."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still until it is told."""
-    found = Clock()
+    found = Clock(100.0)
     monkeypatch.setattr(breaker, "time", found)
     return found
 

@@ -33,6 +33,7 @@ from tasks.publishing import publish
 from tasks.queue_lists import list_names
 from tasks.resources import get_resources, use_database
 from tasks.taken_messages import taken_keys, transport_options
+from tests.support.clock import Clock
 from tests.support.fake_ollama import FakeTransport
 from tests.support.jobs import OUTCOME, SECOND, attempts, claim, make, payload, row, running, submit
 from tests.support.lined_up import line_up, lined_up
@@ -348,20 +349,10 @@ def test_who_stops_lets_another_lead_at_once(redis_client: Any) -> None:
     assert second.is_held()
 
 
-class Clock:
-    """The housekeeping's time."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still until it is told."""
-    found = Clock()
+    found = Clock(1000.0)
     monkeypatch.setattr(keeper_main, "time", found)
     return found
 
