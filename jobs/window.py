@@ -11,6 +11,7 @@ A take-back is not kept in a job's history, which shows its last release: a floo
 thousands of entries.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from jobs.changes import PUBLICATION_COLUMNS, as_publication
 from jobs.database import Database
-from jobs.models import IS_HELD, IS_LINED_UP, Job
+from jobs.models import IS_HELD, IS_LINED_UP, IS_RUNNING, Job
 from jobs.records import Publication
 from jobs.scheduling import due_at
 from jobs.scheduling.window import Line, Waiting
@@ -34,14 +35,18 @@ def read_lines(database: Database) -> dict[Line, Waiting]:
     """
     Every line in which jobs wait.
 
-    Reads an index entry for each job that is lined up, and of the backlog one a line, however large it is.
+    Reads an index entry for each job that is lined up, the rows of those that run, and of the backlog
+    an entry a line, however large it is.
     """
     columns = (Job.model, Job.key_id, Job.priority)
-    lined_up = select(*columns, func.count()).where(IS_LINED_UP).group_by(*columns)
+    lined_up_by_line = select(*columns, func.count()).where(IS_LINED_UP).group_by(*columns)
     with database.reading() as session:
-        counts = {Line(*row[:3]): row[3] for row in session.execute(lined_up)}
+        lined_up = {Line(*row[:3]): row[3] for row in session.execute(lined_up_by_line)}
+        running = Counter(Line(*row) for row in session.execute(select(*columns).where(IS_RUNNING)))
         held = set(_held_lines(session))
-    return {line: Waiting(counts.get(line, 0), line in held) for line in counts.keys() | held}
+    return {
+        line: Waiting(lined_up.get(line, 0), line in held, running[line]) for line in lined_up.keys() | held
+    }
 
 
 def _held_lines(session: Session) -> Iterator[Line]:

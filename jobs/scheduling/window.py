@@ -25,15 +25,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What waits in a line: how many are lined up, and whether any are held back."""
+    """What waits in a line: how many are lined up, whether any are held back, and how many run beside it."""
 
     lined_up: int = 0
     is_held: bool = False
+    running: int = 0
 
 
 def window_size(slots: int, fair_window: int | None) -> int:
     """
-    How many jobs a line may have in the queue while another key waits for the same model.
+    How many jobs a line may have in the queue and running while another key waits for the same model.
 
     Args:
         slots: That serve the model, on all workers.
@@ -74,9 +75,14 @@ class Sharing:
         return set(self._until)
 
 
-def limit_of(line: Line, shared: Collection[str], *, line_up: int, window: int) -> int:
-    """How many jobs of a line may be lined up."""
-    return min(line_up, window) if line.model in shared else line_up
+def limit_of(line: Line, waiting: Waiting, shared: Collection[str], *, line_up: int, window: int) -> int:
+    """
+    How many jobs of a line may be lined up.
+
+    What runs is a part of the window: whoever comes waits for it as well. One is lined up
+    all the same, or a slot would stand still until the next is released.
+    """
+    return min(line_up, max(1, window - waiting.running)) if line.model in shared else line_up
 
 
 def next_moves(waiting: Mapping[Line, Waiting], limits: Mapping[Line, int]) -> tuple[list[Line], list[Line]]:

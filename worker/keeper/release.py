@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from jobs.scheduling.window import Line, Sharing, limit_of, next_moves, window_size
+from jobs.scheduling.window import Line, Sharing, Waiting, limit_of, next_moves, window_size
 from jobs.window import BATCH, read_lines, release_next, take_back
 from jobs.workers import WorkerReport, live_workers
 from tasks.withdrawing import withdraw
@@ -40,13 +40,13 @@ class Release:
             moved += self._release(line, limits[line], MOST_MOVES - moved)
         return moved
 
-    def _limits(self, lines: Mapping[Line, object], shared: set[str]) -> dict[Line, int]:
+    def _limits(self, lines: Mapping[Line, Waiting], shared: set[str]) -> dict[Line, int]:
         settings = self.keeper.settings
         workers = live_workers(self.keeper.redis) if shared else []
         windows = {model: window_size(slots_of(workers, model), settings.fair_window) for model in shared}
         return {
-            line: limit_of(line, shared, line_up=settings.line_up, window=windows.get(line.model, 0))
-            for line in lines
+            line: limit_of(line, waiting, shared, line_up=settings.line_up, window=windows.get(line.model, 0))
+            for line, waiting in lines.items()
         }
 
     def _take_back(self, line: Line, limit: int, most: int) -> int:

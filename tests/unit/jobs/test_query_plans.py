@@ -149,6 +149,7 @@ STATEMENTS: dict[str, tuple[Callable[[JobService], Any], str]] = {
     "places of a page": (_positions, "ix_jobs_position"),
     "place in a backlog": (_last_held_place, "ix_jobs_held"),
     "lines": (lambda service: read_lines(_hold(service).database), "ix_jobs_lined_up"),
+    "running lines": (lambda service: read_lines(_hold(service).database), "ix_jobs_lease"),
     "held lines": (lambda service: read_lines(_hold(service).database), "ix_jobs_held"),
     "release of what is held": (
         lambda service: release_next(_hold(service), LINE, limit=3, most=2),

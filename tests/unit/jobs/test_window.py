@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs.database import Database
-from jobs.models import Job
+from jobs.models import IS_PENDING, Job
 from jobs.records import Policy, Publication
 from jobs.scheduling.window import Line, Waiting
 from jobs.service import JobService
@@ -231,15 +231,17 @@ def test_lines_are_read_whole(service: JobService) -> None:
     _flood(service, 2, key_id="k2")
     _flood(service, 4, model="beta", priority=0)
     take_back(service, Line("beta", "k1", 0), keep=0)
+    running(service, key_id="k2")
+    running(service, model="gamma")
     assert read_lines(service.database) == {
         LINE: Waiting(3, True),
-        Line("alpha", "k2", 5): Waiting(2, False),
+        Line("alpha", "k2", 5): Waiting(2, False, running=1),
         Line("beta", "k1", 0): Waiting(0, True),
     }
     with service.database.reading() as session:
         states = [
             (Line(job.model, job.key_id, job.priority), job.released_at is not None)
-            for job in session.execute(select(Job)).scalars()
+            for job in session.execute(select(Job).where(IS_PENDING)).scalars()
         ]
     assert Counter(states) == {
         (LINE, True): 3,

@@ -99,6 +99,16 @@ def test_another_key_makes_the_line_short(keeper: Keeper) -> None:
     assert _in_redis(keeper) == 5
 
 
+def test_what_runs_is_a_part_of_the_window(keeper: Keeper) -> None:
+    """A job of another key stands behind what runs and what is lined up, together a window."""
+    jobs = _submit(keeper, 50)
+    for job_id in jobs[:SLOTS]:
+        claim(keeper.service, job_id, now=utc_now())
+    _submit(keeper, key_id="light")
+    Release(keeper).run_once()
+    assert _released(keeper, jobs) == jobs[:4]
+
+
 def test_the_line_stays_short_for_a_while(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other key may come again; then it grows to its whole length."""
     clock = [0.0]

@@ -1,5 +1,6 @@
 """How many of a key's jobs are lined up: the pure part, over arbitrary backlogs."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +31,10 @@ def _waiting(backlog: dict[Line, tuple[int, int]]) -> dict[Line, Waiting]:
 
 def _limits(backlog: dict[Line, tuple[int, int]]) -> dict[Line, int]:
     shared = shared_models(line for line, counts in backlog.items() if any(counts))
-    return {line: limit_of(line, shared, line_up=LINE_UP, window=WINDOW) for line in backlog}
+    return {
+        line: limit_of(line, waiting, shared, line_up=LINE_UP, window=WINDOW)
+        for line, waiting in _waiting(backlog).items()
+    }
 
 
 def _sweep(backlog: dict[Line, tuple[int, int]], *, dies_after: int | None = None) -> None:
@@ -104,8 +108,17 @@ def test_the_window_is_twice_the_slots() -> None:
 def test_a_window_never_lengthens_a_line() -> None:
     """LINE_UP holds whatever the slots."""
     line = Line("alpha", "a", 5)
-    assert limit_of(line, {"alpha"}, line_up=4, window=100) == 4
-    assert limit_of(line, {"beta"}, line_up=4, window=2) == 4
+    waiting = Waiting(4, True, running=4)
+    assert limit_of(line, waiting, {"alpha"}, line_up=4, window=100) == 4
+    assert limit_of(line, waiting, {"beta"}, line_up=4, window=2) == 4
+
+
+@pytest.mark.parametrize(("running", "limit"), [(0, 8), (1, 7), (4, 4), (7, 1), (8, 1), (30, 1)])
+def test_what_runs_is_a_part_of_the_window(running: int, limit: int) -> None:
+    """A key on all four slots has four more lined up, and never none."""
+    line = Line("alpha", "a", 5)
+    assert limit_of(line, Waiting(8, True, running), {"alpha"}, line_up=1000, window=8) == limit
+    assert limit_of(line, Waiting(8, True, running), set(), line_up=1000, window=8) == 1000
 
 
 def test_sharing_is_remembered_for_a_while() -> None:
