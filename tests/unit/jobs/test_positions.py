@@ -63,6 +63,7 @@ def test_a_page_has_the_same_places(service: JobService) -> None:
         *_flood(service, "k1", 3),
         *_flood(service, "k2", 4),
         *_flood(service, "k2", 4, model="beta"),
+        *_flood(service, "k4", 5),
         *_flood(service, "k3", 2, delay_seconds=60.0),
     ]
     release_next(service, Line("alpha", "k1", 3))
