@@ -43,12 +43,18 @@ _EMBED = {
     "dimensions": "int",
     "options": "map[string]interface {}",
 }
+_ADMINISTRATION = {"model": "string", "name": "string", "stream": "bool"}
 FIELDS = {
     "GenerateRequest": _GENERATE,
     "ChatRequest": _CHAT,
     "EmbedRequest": _EMBED,
     "EmbeddingRequest": {**_EMBED, "prompt": "string"},
     "ShowRequest": {"model": "string", "name": "string", "verbose": "bool", "system": "string"},
+    "PullRequest": _ADMINISTRATION,
+    "PushRequest": _ADMINISTRATION,
+    "CreateRequest": {**_ADMINISTRATION, "from": "string"},
+    "CopyRequest": {"source": "string", "destination": "string"},
+    "DeleteRequest": {"model": "string", "name": "string"},
 }
 _MESSAGE = {"role": "string", "content": "string", "thinking": "string", "images": "[]api.ImageData"}
 

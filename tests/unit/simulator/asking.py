@@ -1,5 +1,6 @@
 """A bare HTTP/1.1 client: what arrives is what was sent, terminating chunk or not."""
 
+import http.client
 import json
 import socket
 import threading
@@ -89,3 +90,15 @@ def in_background(exchange: Exchange) -> threading.Thread:
     thread = threading.Thread(target=exchange.finish, daemon=True)
     thread.start()
     return thread
+
+
+def ask(port: int, method: str, path: str, body: object = None) -> tuple[int, str]:
+    """Status and body of a whole exchange; a body of bytes is sent as it is, another as JSON."""
+    sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, sent)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
