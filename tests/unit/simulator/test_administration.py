@@ -49,25 +49,25 @@ def test_a_blob_is_there_once_it_was_sent(ollama):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "message"),
+    ("route", "body", "status", "message"),
     [
-        ("POST", "/api/push", {"model": "nope"}, 404, "model 'nope' not found"),
-        ("POST", "/api/push", {}, 400, "model is required"),
-        ("POST", "/api/pull", {}, 400, "invalid model name"),
-        ("POST", "/api/pull", {"model": "a b"}, 400, "invalid model name"),
-        ("POST", "/api/pull", {"model": 3}, 400, PULL_TYPE),
-        ("POST", "/api/create", {"from": "other"}, 400, "invalid model name"),
-        ("POST", "/api/create", {"model": "child"}, 400, "neither 'from' or 'files' was specified"),
-        ("POST", "/api/copy", {"source": "nope", "destination": "a"}, 404, 'model "nope" not found'),
-        ("POST", "/api/copy", {"destination": "a"}, 400, 'source "" is invalid'),
-        ("POST", "/api/copy", {"source": "other"}, 400, 'destination "" is invalid'),
-        ("DELETE", "/api/delete", {"model": "nope"}, 404, "model 'nope' not found"),
-        ("DELETE", "/api/delete", {}, 400, 'name "" is invalid'),
+        ("POST /api/push", {"model": "nope"}, 404, "model 'nope' not found"),
+        ("POST /api/push", {}, 400, "model is required"),
+        ("POST /api/pull", {}, 400, "invalid model name"),
+        ("POST /api/pull", {"model": "a b"}, 400, "invalid model name"),
+        ("POST /api/pull", {"model": 3}, 400, PULL_TYPE),
+        ("POST /api/create", {"from": "other"}, 400, "invalid model name"),
+        ("POST /api/create", {"model": "child"}, 400, "neither 'from' or 'files' was specified"),
+        ("POST /api/copy", {"source": "nope", "destination": "a"}, 404, 'model "nope" not found'),
+        ("POST /api/copy", {"destination": "a"}, 400, 'source "" is invalid'),
+        ("POST /api/copy", {"source": "other"}, 400, 'destination "" is invalid'),
+        ("DELETE /api/delete", {"model": "nope"}, 404, "model 'nope' not found"),
+        ("DELETE /api/delete", {}, 400, 'name "" is invalid'),
     ],
 )
-def test_what_can_not_be_done_is_refused(ollama, method, path, body, status, message):
+def test_what_can_not_be_done_is_refused(ollama, route, body, status, message):
     """With Ollama's own quotes: copy and the invalid names have double ones."""
-    refused = ask(ollama.port, method, path, body)
+    refused = ask(ollama.port, *route.split(), body)
     assert (refused[0], json.loads(refused[1])) == (status, {"error": message})
 
 
