@@ -72,30 +72,29 @@ def _limit(ask: Ask, prompt_tokens: int) -> int | None:
         limit = -1 if limit == 0 else _ENDLESS_IS_10_CONTEXTS * ask.num_ctx if limit < 0 else limit
     if not ask.shifts:
         room = max(ask.num_ctx - prompt_tokens, 1)
-        limit = room if limit in (None, -1) else min(limit or room, room)
+        limit = room if limit is None or limit < 0 else min(limit, room)
     return limit
 
 
 def _fill_with_words(plan: Plan, ask: Ask, limit: int | None, default_tokens: int) -> None:
     thoughts = THINKING_TOKENS if ask.thinks else 0
     count = limit
-    if limit is None:
+    if count is None:
         count, plan.done_reason = thoughts + default_tokens, "stop"
-    if ask.model.ends_itself:
-        own = 20 + plan.seed[0]
-        if count is None or count < 0 or own < count:
-            count, plan.done_reason = own, "stop"
+    own = 20 + plan.seed[0]
+    if ask.model.ends_itself and not 0 <= count <= own:
+        count, plan.done_reason = own, "stop"
     plan.pieces = _words(plan.seed, ask, thoughts)
-    if count is not None and count >= 0:
+    if count >= 0:
         plan.pieces = islice(plan.pieces, count)
-        _apply_stops(plan, ask.options.get("stop"))
+    _apply_stops(plan, ask.options.get("stop"))
 
 
 def _words(seed: bytes, ask: Ask, thoughts: int) -> Iterator[Piece]:
-    for word in islice(answers.words(seed + b"thinking", ask.prompt), thoughts):
-        yield Piece(word, is_thinking=True)
-    for word in answers.words(seed, ask.prompt):
-        yield Piece(word)
+    thought = islice(answers.words(seed + b"thinking", ask.prompt), thoughts)
+    return chain(
+        (Piece(word, is_thinking=True) for word in thought), map(Piece, answers.words(seed, ask.prompt))
+    )
 
 
 def _apply_stops(plan: Plan, stops: list[Any] | None) -> None:

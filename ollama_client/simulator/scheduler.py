@@ -213,8 +213,7 @@ class Scheduler:
 
     def _remove(self, runner: Runner) -> None:
         runner.stop_timer()
-        if self.runners.get(runner.model.name) is runner:
-            del self.runners[runner.model.name]
+        del self.runners[runner.model.name]
         if not runner.loaded.done():
             runner.loaded.cancel()
         self._unloaded.set()
