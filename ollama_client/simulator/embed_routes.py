@@ -68,16 +68,16 @@ async def embed_all(
     simulator: Simulator, ask: Ask, texts: list[str], length: int | None
 ) -> tuple[list[list[float]], float]:
     """
-    A vector for each text, and the seconds that loading took.
+    A vector for each text, cut to a length below the model's own, and the seconds that loading took.
 
     Raises:
         Refusal: A text is too long and may not be cut, or a hazard strikes.
         Cut: A hazard strikes.
     """
-    if length is not None and not isinstance(length, int):
-        raise Refusal(400, "dimensions must be a number")
     if not ask.truncates and max(map(count_tokens, texts)) > ask.num_ctx:
         raise Refusal(400, TOO_LONG)
+    own = ask.model.embedding_length
+    length = length if length and 0 < length < own else own
     async with a_slot(simulator, ask) as served:
         failure = simulator.hazards.take_failure(ask.model.name, refuses=False)
         await simulator.hazards.wait_while_hung(ask.model.name, 0)
@@ -86,7 +86,7 @@ async def embed_all(
             raise Cut() if failure.kind == "cut" else Refusal(500, RUNNER_DIED)
         vectors = []
         for text in texts:
-            vectors.append(expected_embedding(ask.model.name, text, length or ask.model.embedding_length))
+            vectors.append(expected_embedding(ask.model.name, text, length))
             await asyncio.sleep(0)
         served.is_over("done")
         return vectors, served.entry.load_seconds
@@ -117,7 +117,7 @@ def input_texts(value: object) -> list[str]:
     Raises:
         Refusal: Neither a text nor a list of them.
     """
-    values = value if isinstance(value, list) else [value] if value else []
+    values = value if isinstance(value, list) else [] if value is None or value == "" else [value]
     texts = [text for text in values if isinstance(text, str)]
     if len(texts) < len(values):
         raise Refusal(400, "invalid input type")

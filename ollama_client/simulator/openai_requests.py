@@ -3,6 +3,7 @@
 from typing import Any
 
 from ollama_client.simulator.errors import Refusal
+from ollama_client.simulator.validation import json_type
 
 _OPTIONS = {
     "max_tokens": "num_predict",
@@ -18,11 +19,11 @@ _OPTIONS = {
 def as_chat(body: dict[str, Any]) -> dict[str, Any]:
     """A chat completion's fields as /api/chat has them."""
     chat = _common(body)
-    chat["messages"] = [_message(message) for message in _list(body, "messages")]
+    chat["messages"] = [_message(message) for message in _list(body, "messages", "openai.Message")]
     if not chat["messages"]:
-        raise Refusal(400, "[] is too short - 'messages'")
+        raise Refusal(400, "[] is too short - 'messages'", from_runner=True)
     if body.get("tools"):
-        chat["tools"] = _list(body, "tools")
+        chat["tools"] = _list(body, "tools", "api.Tool")
     chat["format"] = _format(body.get("response_format"))
     effort = body.get("reasoning_effort")
     if effort is not None:
@@ -34,8 +35,7 @@ def as_generate(body: dict[str, Any]) -> dict[str, Any]:
     """A text completion's fields as /api/generate has them."""
     prompt = body.get("prompt", "")
     if not isinstance(prompt, str):
-        where = "Go struct field CompletionRequest.prompt of type string"
-        raise Refusal(400, f"json: cannot unmarshal array into {where}")
+        raise _wrong_type(prompt, "CompletionRequest.prompt", "string")
     return {**_common(body), "prompt": prompt, "suffix": body.get("suffix") or ""}
 
 
@@ -65,7 +65,7 @@ def _common(body: dict[str, Any]) -> dict[str, Any]:
 def _message(message: Any) -> dict[str, Any]:
     """A message whose content, if it comes in parts, is one text and its images."""
     if not isinstance(message, dict):
-        raise Refusal(400, "invalid message format")
+        raise Refusal(400, "invalid message format", from_runner=True)
     content = message.get("content")
     if not isinstance(content, list):
         return message
@@ -84,8 +84,26 @@ def _format(wanted: Any) -> Any:
     return schema.get("schema") if isinstance(schema, dict) else None
 
 
-def _list(body: dict[str, Any], field: str) -> list[Any]:
+def asked_dimensions(body: dict[str, Any]) -> int | None:
+    """
+    How long an embedding is to be; None: as the model makes it.
+
+    Raises:
+        Refusal: 400: no number.
+    """
+    asked = body.get("dimensions")
+    if asked is not None and not isinstance(asked, int):
+        raise _wrong_type(asked, "EmbedRequest.dimensions", "int")
+    return asked
+
+
+def _list(body: dict[str, Any], field: str, of_type: str) -> list[Any]:
     value = body.get(field) or []
     if not isinstance(value, list):
-        raise Refusal(400, f"json: cannot unmarshal into Go struct field {field} of type []")
+        raise _wrong_type(value, f"ChatCompletionRequest.{field}", f"[]{of_type}")
     return value
+
+
+def _wrong_type(value: object, field: str, of_type: str) -> Refusal:
+    message = f"json: cannot unmarshal {json_type(value)} into Go struct field {field} of type {of_type}"
+    return Refusal(400, message, from_runner=True)

@@ -15,10 +15,11 @@ from ollama_client.simulator.errors import Refusal
 from ollama_client.simulator.generate_routes import find_model, make_ask
 from ollama_client.simulator.models import Model
 from ollama_client.simulator.openai_replies import JSON, OpenAIChatReply, OpenAICompletionReply, error_body
-from ollama_client.simulator.openai_requests import as_chat, as_generate, wants_usage
+from ollama_client.simulator.openai_requests import as_chat, as_generate, asked_dimensions, wants_usage
 from ollama_client.simulator.responses import respond
 from ollama_client.simulator.serving import answer, cut
 from ollama_client.simulator.simulator import SIMULATOR
+from ollama_client.simulator.validation import json_type
 
 _numbers = count(100)
 
@@ -27,7 +28,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     """POST /v1/chat/completions."""
     simulator = request.app[SIMULATOR]
     try:
-        sent = await _body(request)
+        sent = await _body(request, "ChatCompletionRequest")
         body = as_chat(sent)
         ask = make_ask(request, body, find_model(simulator, body["model"]), "chat", body["messages"])
         ask.top_logprobs = asked_logprobs(body)
@@ -41,7 +42,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
     """POST /v1/completions."""
     simulator = request.app[SIMULATOR]
     try:
-        sent = await _body(request)
+        sent = await _body(request, "CompletionRequest")
         body = as_generate(sent)
         ask = make_ask(request, body, find_model(simulator, body["model"]), "generate", body["prompt"])
         reply = OpenAICompletionReply(next(_numbers), has_usage=wants_usage(sent))
@@ -54,13 +55,13 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
     """POST /v1/embeddings: as numbers, or as base64 of 32-bit floats."""
     simulator = request.app[SIMULATOR]
     try:
-        body = await _body(request)
+        body = await _body(request, "EmbedRequest")
         texts = input_texts(body.get("input"))
         if not texts:
-            raise Refusal(400, "invalid input")
+            raise Refusal(400, "invalid input", from_runner=True)
         model = find_embedder(simulator, str(body.get("model") or ""))
         ask = embed_ask(request, {"model": body["model"]}, model, body["input"])
-        vectors, _ = await embed_all(simulator, ask, texts, body.get("dimensions"))
+        vectors, _ = await embed_all(simulator, ask, texts, asked_dimensions(body))
         is_base64 = body.get("encoding_format") == "base64"
         data = [
             {"object": "embedding", "embedding": _base64(vector) if is_base64 else vector, "index": index}
@@ -90,20 +91,22 @@ async def model(request: web.Request) -> web.Response:
         return _refuse(refusal)
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def _body(request: web.Request, of_type: str) -> dict[str, Any]:
     try:
         body = go_json.loads((await request.read()).decode("utf-8", "replace"))
     except go_json.JsonError as error:
         raise Refusal(400, str(error), from_runner=True) from None
     if not isinstance(body, dict):
-        raise Refusal(400, "json: cannot unmarshal array into Go value of type openai request")
+        kind = json_type(body)
+        message = f"json: cannot unmarshal {kind} into Go value of type openai.{of_type}"
+        raise Refusal(400, message, from_runner=True)
     return body
 
 
 def _refuse(refusal: Refusal) -> web.Response:
     body = error_body(refusal.message, refusal.status)
     if refusal.from_runner:
-        # What is no JSON is refused before Ollama's OpenAI layer: no line break, and a charset.
+        # What can't be read is refused before Ollama's OpenAI layer writes: no line break, and a charset.
         return respond(body.rstrip(), refusal.status)
     return respond(body, refusal.status, JSON)
 

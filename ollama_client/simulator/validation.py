@@ -93,7 +93,7 @@ def parse_body(body: bytes, request: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Refusal(400, f"json: cannot unmarshal {_json_type(value)} into Go value of type api.{request}")
+        raise Refusal(400, f"json: cannot unmarshal {json_type(value)} into Go value of type api.{request}")
     return _checked(value, FIELDS[request], request)
 
 
@@ -149,7 +149,7 @@ def _check_field(value: Any, wanted: str, path: str) -> None:
         if not isinstance(value, bool) and value not in _THINK_LEVELS:
             raise Refusal(400, 'invalid think value: must be "high", "medium", "low", true, or false')
     elif not _fits(value, wanted):
-        kind = _json_type(value)
+        kind = json_type(value)
         raise Refusal(400, f"json: cannot unmarshal {kind} into Go struct field {path} of type {wanted}")
     elif wanted == "[]api.ImageData":
         for image in value:
@@ -157,7 +157,7 @@ def _check_field(value: Any, wanted: str, path: str) -> None:
     elif wanted == "[]api.Message":
         for message in value:
             if not isinstance(message, dict):
-                kind = _json_type(message)
+                kind = json_type(message)
                 raise Refusal(
                     400, f"json: cannot unmarshal {kind} into Go struct field {path} of type api.Message"
                 )
@@ -166,7 +166,7 @@ def _check_field(value: Any, wanted: str, path: str) -> None:
 
 def _check_image(image: object) -> None:
     if not isinstance(image, str):
-        kind = _json_type(image)
+        kind = json_type(image)
         raise Refusal(400, f"json: cannot unmarshal {kind} into Go value of type api.ImageData")
     if wrong := _NOT_BASE64.search(image):
         raise Refusal(400, f"illegal base64 data at input byte {wrong.start()}")
@@ -196,7 +196,8 @@ def _fits_option(value: object, wanted: str) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
+    """What Go calls the type of a JSON value."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
