@@ -12,7 +12,7 @@ import pytest
 from ollama_client.simulator.answers import expected_text, prompt_sha256
 from ollama_client.simulator.plan import THINKING_TOKENS
 from tests.simulator_process import start_simulator
-from tests.unit.simulator.asking import Exchange, generate
+from tests.unit.simulator.asking import Exchange, ask, generate
 
 
 def test_an_answer_is_the_expected_one(ollama):
@@ -149,6 +149,9 @@ def test_models_come_and_go(ollama):
         {"max_loaded": 0},
         {"fail_next": {"kind": "nope"}},
         {"fail_next": [3]},
+        {"fail_next": {"kind": "cut", "count": 0}},
+        {"fail_next": {"kind": "cut", "after_tokens": -1}},
+        {"add_model": 3},
         {"load_seconds": "x"},
     ],
 )
@@ -158,6 +161,87 @@ def test_an_unknown_switch_is_refused(ollama, switches):
         ollama.control(**switches)
     assert raised.value.code == 400
     raised.value.close()
+
+
+def test_switches_are_an_object(ollama):
+    """A list of them is none."""
+    assert ask(ollama.port, "POST", "/simulator/control", [1]) == (
+        400,
+        '{"error":"an object of switches is wanted"}',
+    )
+
+
+def test_no_failures_clear_those_that_were_to_come(ollama):
+    """The next request is answered."""
+    ollama.control(fail_next={"kind": "cut", "count": 9})
+    assert ollama.control(fail_next=[])["failures"] == []
+    assert generate(ollama.port).finish().status == 200
+
+
+def test_to_remove_what_is_not_installed_is_nothing(ollama):
+    """The models stay."""
+    models = ollama.state()["models"]
+    assert ollama.control(remove_model="nosuch")["models"] == models
+
+
+def test_the_log_is_read_over_the_wire_too(ollama):
+    """A JSON object a line, the latest last."""
+    generate(ollama.port, job="over-the-wire").finish()
+    status, body = ask(ollama.port, "GET", "/simulator/log")
+    last = json.loads(body.splitlines()[-1])
+    assert (status, last["job"], last["event"]) == (200, "over-the-wire", "end")
+
+
+def test_a_model_that_repeats_itself_is_given_up(ollama):
+    """200, whole or streamed, but never `done: true`."""
+    wanted = {"const": "a" * 100}
+    whole = generate(ollama.port, format=wanted, stream=False).finish()
+    assert (whole.status, whole.lines()[0]["done"]) == (200, False)
+    assert "eval_count" not in whole.lines()[0]
+    streamed = generate(ollama.port, format=wanted).finish()
+    assert (streamed.status, streamed.is_terminated) == (200, True)
+    assert not any(line["done"] for line in streamed.lines())
+
+
+def test_a_models_own_speed_goes_before_the_simulators(ollama):
+    """tiny-slow takes about 4 ms a token, as the recorded one."""
+    ollama.control(add_model="tiny-slow")
+    answer = generate(ollama.port, model="tiny-slow", num_predict=6).finish().lines()[-1]
+    ollama.control(remove_model="tiny-slow")
+    assert answer["eval_duration"] > 5 * 3e6
+
+
+@pytest.mark.parametrize(("top", "keys"), [(0, 3), (2, 4)])
+def test_log_probabilities_come_with_each_token(ollama, top, keys):
+    """Streamed with their token, whole in one list; alternatives where they are asked for."""
+    asked = {"num_predict": 4, "logprobs": True, "top_logprobs": top}
+    lines = generate(ollama.port, **asked).finish().lines()
+    assert [len(line["logprobs"][0]) for line in lines[:-1]] == [keys] * 4
+    assert "logprobs" not in lines[-1]
+    (whole,) = generate(ollama.port, stream=False, **asked).finish().lines()
+    assert [found["token"] for found in whole["logprobs"]] == [line["response"] for line in lines[:-1]]
+    messages = [{"role": "user", "content": "hi"}]
+    body = {"model": "other", "messages": messages, "logprobs": True, "stream": False}
+    (chat,) = Exchange(ollama.port, "/api/chat", body).finish().lines()
+    assert len(chat["logprobs"]) == chat["eval_count"]
+
+
+def test_a_raw_answer_has_no_context(ollama):
+    """Any other generation ends with one, a token each of prompt and answer."""
+    assert "context" not in generate(ollama.port, raw=True).finish().lines()[-1]
+    last = generate(ollama.port).finish().lines()[-1]
+    assert len(last["context"]) == last["prompt_eval_count"] + last["eval_count"]
+
+
+def test_a_chat_shows_its_thoughts(ollama):
+    """Under `thinking`, in one piece or a token a line."""
+    messages = [{"role": "user", "content": "hi"}]
+    body = {"model": "qwen3:0.6b", "messages": messages, "options": {"num_predict": 15}}
+    lines = Exchange(ollama.port, "/api/chat", body).finish().lines()
+    thoughts = [line["message"]["thinking"] for line in lines if "thinking" in line["message"]]
+    (whole,) = Exchange(ollama.port, "/api/chat", {**body, "stream": False}).finish().lines()
+    assert len(thoughts) == THINKING_TOKENS
+    assert whole["message"]["thinking"] == "".join(thoughts)
 
 
 def test_the_log_has_hashes_and_no_prompts(ollama):

@@ -8,6 +8,8 @@ import pytest
 from ollama_client.simulator import go_json, schema
 from ollama_client.simulator.durations import FOREVER, keep_alive_seconds
 from ollama_client.simulator.errors import Refusal
+from ollama_client.simulator.log import Entry, ServedLog
+from ollama_client.simulator.models import parse_model
 from ollama_client.simulator.validation import is_name, parse_body
 
 
@@ -64,7 +66,10 @@ def test_a_timestamp_has_nanoseconds_without_trailing_zeros():
         ("{a}", "invalid character 'a' looking for beginning of object key string"),
         ('{"a" 1}', "invalid character '1' after object key"),
         ('{"a": 1 2}', "invalid character '2' after object key:value pair"),
+        ('{"a": 1   x}', "invalid character 'x' after object key:value pair"),
         ("[1 2]", "invalid character '2' after array element"),
+        ('{"a": [1], "b": {"]": "\\\\"} 2', "invalid character '2' after object key:value pair"),
+        ('[{"a": "}"}, [1] x]', "invalid character 'x' after array element"),
         ("nope", "invalid character 'n' looking for beginning of value"),
         ('{"a": NaN}', "invalid character 'N' looking for beginning of value"),
     ],
@@ -127,3 +132,39 @@ def test_a_schemas_instance_is_valid():
     assert 3 <= made["age"] <= 5
     assert [type(tag) for tag in made["tags"]] == [bool] * 3
     assert made["either"] is None or isinstance(made["either"], int)
+
+
+def test_an_image_and_a_message_with_one_are_read():
+    """Base64 with its padding."""
+    for request, body in (
+        ("GenerateRequest", {"images": ["aGVsbG8="]}),
+        ("ChatRequest", {"messages": [{"role": "user", "content": "", "images": ["aGVsbG8=", "aGk="]}]}),
+    ):
+        assert parse_body(json.dumps(body).encode(), request) == body
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "capabilities"),
+    [
+        ("mine=completion+vision", "mine:latest", ("completion", "vision")),
+        ("qwen3:0.6b=completion", "qwen3:0.6b", ("completion",)),
+        ("qwen3:0.6b", "qwen3:0.6b", ("completion", "tools", "thinking")),
+        ("nomic-embed-text", "nomic-embed-text:latest", ("embedding",)),
+    ],
+)
+def test_a_model_is_told_by_name_and_capabilities(text, name, capabilities):
+    """What is told goes before what is known of the name."""
+    model = parse_model(text)
+    assert (model.name, model.capabilities) == (name, capabilities)
+
+
+def test_the_log_is_kept_without_a_file(tmp_path):
+    """And with one both have the same lines."""
+    entry = Entry("/api/chat", "m:latest", "00", None)
+    written = tmp_path / "deep" / "served.jsonl"
+    for log in (ServedLog(), ServedLog(written)):
+        log.start(entry)
+        log.end(entry, "done")
+        log.close()
+        assert [json.loads(line)["outcome"] for line in log.text().splitlines()] == [None, "done"]
+    assert written.read_text(encoding="utf-8") == log.text()
