@@ -38,8 +38,8 @@ class _CallConnection(HTTPConnection):
             found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
             reason = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
-            raise NameResolutionError(self.host, self, reason) from error
-        failure: OSError = OSError("no address")
+            raise NameResolutionError(self.host, self, reason) from reason
+        failure: OSError = OSError(errno.EADDRNOTAVAIL, "no address")
         for tried, (family, kind, protocol, _, address) in enumerate(found):
             # Each address gets its share, or one that swallows packets would use up the limit.
             share = call.timer.seconds_left() / (len(found) - tried)
