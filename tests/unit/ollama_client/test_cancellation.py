@@ -81,3 +81,27 @@ def test_one_cancellation_stops_several_calls():
     cancellation.cancel()
     assert [one.aborted for one in calls] == [False, True, True]
     assert cancellation.cancelled
+
+
+def test_a_call_that_lost_its_connection_leaves_it_to_the_next(sockets):
+    """Its end does not take the connection from its successor."""
+    line, first, second = Line(), call(), call()
+    first.take(line, sockets[0])
+    second.take(line, sockets[0])
+    first.restart()
+    assert line.owner is second
+    assert (first.connected, first.must_connect) == (False, True)
+
+
+def test_the_socket_waits_as_long_as_the_limits_allow(sockets):
+    """Or shorter, where that is asked for; a call without a socket has none to wait on."""
+    running = call()
+    running.set_socket_timeout()
+    running.limit_socket(0.5)
+    assert sockets[0].gettimeout() == 5
+    running.take(Line(), sockets[0])
+    running.timer.sending()
+    running.set_socket_timeout()
+    assert 290 < sockets[0].gettimeout() <= 300
+    running.limit_socket(0.5)
+    assert sockets[0].gettimeout() == 0.5

@@ -57,3 +57,11 @@ def test_the_command_tells_by_its_exit_status_and_hides_credentials(monkeypatch,
     assert "secret" not in capsys.readouterr().out
     with pytest.raises(SystemExit):
         check.main(["--host", "a b"])
+
+
+def test_a_model_that_is_not_installed_is_named_with_its_remedy():
+    """Ollama itself is there."""
+    made = check_on(FakeTransport(DONE, installed=[{"name": "other:latest", "size": 1}]))
+    assert not made.run()
+    (health,) = [row for row in made.rows if row.step == "health"]
+    assert "tiny not installed: `ollama pull" in health.measured

@@ -126,6 +126,13 @@ def test_a_batch_keeps_its_order_and_its_failures(client_of):
     assert client.generate_batch([]) == []
 
 
+def test_a_chat_without_tools_offers_none(client_of):
+    """The field is left out."""
+    client, transport = client_of(CHAT)
+    assert client.chat([{"role": "user", "content": "hello"}])["message"]["content"] == "hi"
+    assert "tools" not in transport.calls[0][1]
+
+
 def test_a_chat_answers_with_the_message(client_of):
     """And with its text, as generate does."""
     client, transport = client_of(CHAT)

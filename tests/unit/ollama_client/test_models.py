@@ -2,7 +2,7 @@
 
 import pytest
 
-from ollama_client.errors import NoModelInstalled
+from ollama_client.errors import ModelNotFound, NoModelInstalled
 from ollama_client.models import ModelChoice, canonical_name, choose_model, is_installed
 from tests.unit.ollama_client.fakes import FakeTransport
 
@@ -79,3 +79,17 @@ def test_embedding_falls_back_on_a_model_that_completes():
     """It can embed as well."""
     choice = ModelChoice(FakeTransport(installed=[model("one")]), None)
     assert choice.for_capability("embedding") == "one"
+
+
+def test_a_model_that_was_removed_meanwhile_is_passed_over():
+    """The list is older than the answer about it."""
+    transport = FakeTransport(installed=[model("gone", 1), model("there", 2)])
+    described = transport.show
+
+    def show(name):
+        if name == "gone":
+            raise ModelNotFound("model 'gone' not found", status=404)
+        return described(name)
+
+    transport.show = show
+    assert choose_model(transport) == "there"

@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import ollama_client
-from ollama_client import get_ollama_client, reset_ollama_client
+from ollama_client import get_ollama_client, reset_ollama_client, shared
 
 PUBLIC = """
 Aborted BadRequest BetweenTokensTimeout Cancellation ConnectionCut FirstTokenTimeout GenerationAborted
@@ -40,3 +40,27 @@ def test_all_threads_get_the_same_client():
     reset_ollama_client()
     assert get_ollama_client() is not clients[0]
     reset_ollama_client()
+
+
+def test_a_client_that_another_thread_made_meanwhile_is_taken(monkeypatch):
+    """Looked for again under the lock."""
+    reset_ollama_client()
+    mine = object()
+
+    class Lock:
+        def __enter__(self):
+            monkeypatch.setattr(shared, "_client", mine)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(shared, "_lock", Lock())
+    assert get_ollama_client() is mine
+    monkeypatch.setattr(shared, "_client", None)
+
+
+def test_to_reset_what_was_never_made_is_nothing():
+    """A test's clean-up may come twice."""
+    reset_ollama_client()
+    reset_ollama_client()
+    assert shared._client is None
