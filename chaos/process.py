@@ -62,25 +62,23 @@ class Process:
 
     def children(self) -> list[int]:
         """The pids of its children, the keeper left out."""
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.pid)], capture_output=True, text=True, check=False
-        ).stdout
-        lines = [line.split(None, 1) for line in listed.splitlines()]
-        return [int(pid) for pid, arguments in lines if "keeper" not in arguments]
+        return [pid for pid in self._all_children() if not _leads_a_session(pid)]
 
     def kill_with_keeper(self) -> None:
         """End a worker and its keeper, as a crash of their machine would."""
-        with suppress(StopIteration, ProcessLookupError, subprocess.CalledProcessError):  # it has ended
+        with suppress(StopIteration, ProcessLookupError):  # it has ended
             os.kill(self.keeper(), signal.SIGKILL)
         self.kill()
 
     def keeper(self) -> int:
-        """The pid of a worker's keeper."""
+        """The pid of a worker's keeper, which has a session of its own."""
+        return next(pid for pid in self._all_children() if _leads_a_session(pid))
+
+    def _all_children(self) -> list[int]:
         listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.pid)], capture_output=True, text=True, check=True
+            ["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True, check=False
         ).stdout
-        lines = [line.split(None, 1) for line in listed.splitlines()]
-        return next(int(pid) for pid, arguments in lines if "worker.keeper" in arguments)
+        return [int(pid) for pid in listed.split()]
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -105,6 +103,12 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
         return time.monotonic() - began
+
+
+def _leads_a_session(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getsid(pid) == pid
+    return False
 
 
 def thaw(stopped: Sequence[int]) -> None:

@@ -1,52 +1,18 @@
 """
-The worker beside one Ollama: `celery -A worker worker`, or `python -m worker` with our options.
+The worker beside one Ollama: `python -m worker` with our options, or `celery -A worker worker`.
 
-Importing this package is what turns a process into a worker: it registers the
-boot steps and the way a task runs. `tasks` alone only submits.
+Importing this package alone is cheap: the keeper, which is a part of it, runs no tasks.
 """
 
-import atexit
-import gc
-import logging
 from typing import Any
 
-from celery.signals import celeryd_init
-
-from jobs.schema import end_if_newer
-from settings import get_settings
-from tasks import app
-from tasks.job_task import JobTask
-from tasks.resources import pool_connections
-from tasks.taken_messages import transport_options
-from worker import bootsteps, child, consumer, drain, execution, revoking, task_events, turns
-
-
-def _refuse_newer_database(**_: object) -> None:
-    end_if_newer(get_settings().database_url)
-
-
-def _note_what_is_taken(sender: str, conf: Any, **_: object) -> None:
-    """Under keys of this worker alone; `sender` is its name."""
-    conf.broker_transport_options = {**conf.broker_transport_options, **transport_options(sender)}
-
-
-pool_connections(False)  # the prefork parent; each child pools for itself
-JobTask.runner = execution.run_job
-app.steps["worker"].add(bootsteps.KeeperStep)
-app.steps["worker"].add(drain.DrainStep)
-app.steps["consumer"].add(bootsteps.QueueStep)
-app.steps["consumer"].add(turns.TurnStep)
-app.steps["consumer"].add(task_events.TaskEventsStep)
-app.conf.worker_consumer = "worker.consumer:Consumer"
-consumer.refuse_closed_channels()
-child.connect_signals()
-# Before anything is forked.
-celeryd_init.connect(_refuse_newer_database, weak=False)
-celeryd_init.connect(_note_what_is_taken, weak=False)
-# "Task received" is written before the task is handed to a child, in the way of its first token.
-logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
-revoking.install()
-# An interpreter that ends collects its garbage first: half a second, while somebody waits for the end.
-atexit.register(gc.freeze)
-
 __all__ = ["app"]
+
+
+def __getattr__(name: str) -> Any:
+    """`worker.app`, where Celery looks for it: from now on this process is a worker's."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from worker.celery_app import app
+
+    return app

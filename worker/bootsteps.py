@@ -5,9 +5,7 @@ No thread and no SQL here: both would end up inside the children that it forks.
 """
 
 import logging
-import os
 import subprocess
-import sys
 from typing import Any
 
 import redis
@@ -18,11 +16,17 @@ from settings import get_settings
 from tasks.queue_lists import QUEUE_PREFIX, queue_name
 from tasks.resources import connect_redis
 from tasks.taken_messages import give_back
+from worker.keeper_process import KeeperProcess, start_first_keeper, start_keeper
 
 WATCH_SECONDS = 1.0
 QUEUES_SECONDS = 0.2  # a worker that starts has nothing to do before its keeper's first report
 KEEPER_END_SECONDS = 5.0
 log = logging.getLogger(__name__)
+
+
+def start_early(sender: str, instance: Any, **_: object) -> None:
+    """Let the keeper of the worker `sender` look at its Ollama while the worker gets ready."""
+    instance.keeper_process = start_first_keeper(sender)
 
 
 class KeeperStep(bootsteps.StartStopStep):
@@ -32,27 +36,22 @@ class KeeperStep(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: KeeperProcess = parent.keeper_process
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        self._command = [sys.executable, "-m", "worker.keeper", parent.hostname, str(os.getpid())]
-        self._watch()
+        self._worker = parent.hostname
         self._timer = parent.timer.call_repeatedly(WATCH_SECONDS, self._watch)
 
     def _watch(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process.poll() is None:
             return
-        if self._process is not None:
-            log.warning("the keeper ended with status %s; starting it again", self._process.returncode)
-        # A session of its own: a signal to the worker's group is not for the keeper.
-        self._process = subprocess.Popen(self._command, start_new_session=True)  # noqa: S603 - our own
+        log.warning("the keeper ended with status %s; starting it again", self._process.returncode)
+        self._process = start_keeper(self._worker)
 
     def stop(self, parent: Any) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._process is None:
-            return
         self._process.terminate()
         try:
             self._process.wait(KEEPER_END_SECONDS)

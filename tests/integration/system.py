@@ -66,10 +66,10 @@ class Worker:
     def children(self) -> list[int]:
         """The pids of its prefork children."""
         listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(self.pid)], capture_output=True, text=True, check=True
+            ["ps", "-o", "pid=,sid=", "--ppid", str(self.pid)], capture_output=True, text=True, check=True
         ).stdout
-        lines = [line.split(None, 1) for line in listed.splitlines()]
-        return [int(pid) for pid, arguments in lines if "keeper" not in arguments]
+        pairs = [line.split() for line in listed.splitlines()]
+        return [int(pid) for pid, session in pairs if pid != session]  # the keeper leads a session
 
     def kill(self) -> None:
         """End it as a crash would."""

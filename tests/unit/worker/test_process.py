@@ -1,21 +1,27 @@
 """The worker's processes: how they are set up, what the parent watches, and how they end."""
 
+import gc
 import json
+import os
 import signal
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
+from celery.bin.worker import worker as command
 
 from jobs.states import Status
 from jobs.workers import InstalledModel, WorkerReport, report_worker
+from tasks import app
 from tasks.queue_lists import list_names
 from tasks.resources import Resources
 from tasks.taken_messages import taken_keys
 from tests.support.jobs import make, row
-from worker import bootsteps, child, drain, revoking
+from worker import bootsteps, child, drain, keeper_process, revoking
 from worker.__main__ import celery_arguments
+from worker.__main__ import main as start_worker
 from worker.bootsteps import KeeperStep, QueueStep
 from worker.drain import DrainStep
 
@@ -55,6 +61,20 @@ def test_a_worker_may_be_named(named: list[str]) -> None:
     assert sum(argument.startswith(("--hostname", "-n")) for argument in arguments) == 1
 
 
+def test_a_worker_is_celerys_and_starts_again_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a SIGHUP Celery runs this interpreter with `sys.argv`; the collector waits while it loads."""
+    calls: list[tuple[list[str], Any]] = []
+    monkeypatch.setattr(command, "main", lambda arguments, *, obj, **_: calls.append((arguments, obj.app)))
+    monkeypatch.setattr(sys, "argv", ["worker/__main__.py", "-n", "a@b"])
+    try:
+        start_worker(["-n", "a@b"])
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert calls == [(celery_arguments(["-n", "a@b"]), app)]
+    assert sys.argv == ["-m", "worker", "-n", "a@b"]
+
+
 # --- the keeper's process ---------------------------------------------------------------------------
 
 
@@ -90,17 +110,25 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
         found.append(Process(command, **options))
         return found[-1]
 
-    monkeypatch.setattr(bootsteps.subprocess, "Popen", start)
+    monkeypatch.setattr(keeper_process.subprocess, "Popen", start)
     return found
 
 
-def test_the_keeper_is_started_again_whenever_it_ends(processes: list[Process]) -> None:
+@pytest.fixture
+def parent(processes: list[Process], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A worker whose keeper was started before its steps were made, as a program of its own."""
+    monkeypatch.setattr(keeper_process.sys, "platform", "darwin")
+    found = SimpleNamespace(hostname="w1@gpu", timer=Timer())
+    bootsteps.start_early(found.hostname, found)
+    assert len(processes) == 1
+    return found
+
+
+def test_the_keeper_is_started_again_whenever_it_ends(parent: Any, processes: list[Process]) -> None:
     """In a session of its own, with the worker's name and process."""
-    parent = SimpleNamespace(hostname="w1@gpu", timer=Timer())
-    step = KeeperStep(parent)
-    step.start(parent)
+    KeeperStep(parent).start(parent)
     (keeper,) = processes
-    assert keeper.command[1:4] == ["-m", "worker.keeper", "w1@gpu"]
+    assert keeper.command[1:] == ["-m", "worker.keeper", "w1@gpu", str(os.getpid())]
     assert keeper.options == {"start_new_session": True}
     ((_, watch),) = parent.timer.repeated
     watch()
@@ -108,14 +136,14 @@ def test_the_keeper_is_started_again_whenever_it_ends(processes: list[Process]) 
     keeper.returncode = -9
     watch()
     assert len(processes) == 2
+    assert processes[1].command == keeper.command
 
 
 @pytest.mark.parametrize(("is_stubborn", "signals"), [(False, ["TERM"]), (True, ["TERM", "KILL"])])
 def test_the_keeper_ends_with_its_worker(
-    processes: list[Process], is_stubborn: bool, signals: list[str]
+    parent: Any, processes: list[Process], is_stubborn: bool, signals: list[str]
 ) -> None:
     """If need be by force."""
-    parent = SimpleNamespace(hostname="w1@gpu", timer=Timer())
     step = KeeperStep(parent)
     step.start(parent)
     processes[0].is_stubborn = is_stubborn
@@ -123,10 +151,10 @@ def test_the_keeper_ends_with_its_worker(
     assert (processes[0].signals, parent.timer.cancelled) == (signals, 1)
 
 
-def test_a_keeper_that_never_started_needs_no_end() -> None:
+def test_a_keeper_ends_with_a_worker_that_never_became_ready(parent: Any, processes: list[Process]) -> None:
     """A worker may be stopped while it starts."""
-    parent = SimpleNamespace(hostname="w1@gpu", timer=Timer())
     KeeperStep(parent).stop(parent)
+    assert processes[0].signals == ["TERM"]
 
 
 # --- the queues -------------------------------------------------------------------------------------
