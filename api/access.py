@@ -38,8 +38,8 @@ def view_own_job(job_id: str, *, whole: bool = False) -> JobView:
 
 def view_new_job(job: Job) -> JobView:
     """A job that the caller has submitted just now; read no more of it than its place."""
-    with get_database().reading() as session:
-        return JobView(job=job, attempts=[], queue_position=queue_position(session, job))
+    with get_database().engine.connect() as connection:
+        return JobView(job=job, attempts=[], queue_position=queue_position(connection, job))
 
 
 def read_own_history(job_id: str) -> tuple[Job, list[Moment]]:
@@ -63,7 +63,7 @@ def read_own_position(job_id: str) -> tuple[Job, int | None]:
     """
     with get_database().reading() as session:
         job = _find(session, job_id, caller())
-        return job, queue_position(session, job)
+        return job, queue_position(session.connection(), job)
 
 
 def check_own_job(job_id: str) -> None:

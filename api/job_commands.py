@@ -81,7 +81,7 @@ def why(job_id: str) -> None:
     with told_in_one_line():
         with get_database().reading() as session:
             job = _find(session, job_id)
-            position = queue_position(session, job)
+            position = queue_position(session.connection(), job)
         answer = explain_wait(job, position)
     wait = answer.estimated_wait
     if wait.seconds is not None:

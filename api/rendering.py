@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from flask import Response
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from api.errors import retry_after
 from api.late import get_resources
@@ -134,8 +135,11 @@ def without_credentials(url: str) -> str:
 
 def to_json(answer: BaseModel, *, without_null: bool = False) -> str:
     """Compact ASCII: nothing in an answer, not even half a surrogate pair, can fail to be sent."""
-    values = answer.model_dump(mode="json", exclude_none=without_null)
-    return json.dumps(values, separators=(",", ":"))
+    try:
+        return answer.model_dump_json(exclude_none=without_null, ensure_ascii=True)
+    except PydanticSerializationError:  # half a surrogate pair, which JSON can say and UTF-8 can't
+        values = answer.model_dump(mode="json", exclude_none=without_null)
+        return json.dumps(values, separators=(",", ":"))
 
 
 def respond(answer: BaseModel, status: int = 200, *, without_null: bool = False) -> Response:

@@ -56,7 +56,7 @@ def view_job(session: Session, job: Job, *, whole: bool = False) -> JobView:
     return JobView(
         job=job,
         attempts=attempts,
-        queue_position=queue_position(session, job),
+        queue_position=queue_position(session.connection(), job),
         input=payload.input if payload else None,
         result=result if whole else None,
         result_data=result_data,

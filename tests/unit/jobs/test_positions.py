@@ -25,7 +25,7 @@ def _flood(service: JobService, key_id: str, count: int, **values: object) -> li
 
 def _places(service: JobService, jobs: list[str]) -> list[int | None]:
     with service.database.reading() as session:
-        return [queue_position(session, session.get_one(Job, job_id)) for job_id in jobs]
+        return [queue_position(session.connection(), session.get_one(Job, job_id)) for job_id in jobs]
 
 
 def test_held_jobs_stand_behind_all_that_is_lined_up(service: JobService) -> None:

@@ -34,7 +34,7 @@ def _view(service: JobService, job_id: str, *, whole: bool = False) -> JobView:
 
 def _position(service: JobService, job_id: str) -> int | None:
     with service.database.reading() as session:
-        return queue_position(session, session.get_one(Job, job_id))
+        return queue_position(session.connection(), session.get_one(Job, job_id))
 
 
 def _positions(service: JobService) -> dict[str, int]:

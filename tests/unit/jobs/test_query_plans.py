@@ -125,10 +125,15 @@ def _hold(service: JobService, count: int = 3) -> JobService:
     return full
 
 
+def _place(service: JobService) -> None:
+    job = row(service, submit(service))
+    _reading(service, lambda s: queue_position(s.connection(), job))
+
+
 def _last_held_place(service: JobService) -> None:
     full = _hold(service)
     job = row(full, submit(full))
-    _reading(service, lambda s: queue_position(s, job))
+    _reading(service, lambda s: queue_position(s.connection(), job))
     _reading(service, lambda s: queue_positions(s, [job]))
 
 
@@ -142,10 +147,7 @@ STATEMENTS: dict[str, tuple[Callable[[JobService], Any], str]] = {
     "release": (lambda service: release_due(service, now=NOW), "ix_jobs_not_before"),
     "expiry": (lambda service: expire_due(service, now=NOW), "ix_jobs_deadline"),
     "reconciler": (lambda service: published_before(service, seconds_ago=3.0, limit=9), "ix_jobs_published"),
-    "place": (
-        lambda service: _reading(service, lambda s: queue_position(s, row(service, submit(service)))),
-        "ix_jobs_position",
-    ),
+    "place": (_place, "ix_jobs_position"),
     "places of a page": (_positions, "ix_jobs_position"),
     "place in a backlog": (_last_held_place, "ix_jobs_held"),
     "lines": (lambda service: read_lines(_hold(service).database), "ix_jobs_lined_up"),
