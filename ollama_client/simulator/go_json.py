@@ -1,6 +1,7 @@
 """JSON as Go's encoding/json writes and reads it, its error messages included."""
 
 import json
+import re
 import time
 from functools import lru_cache
 from typing import Any
@@ -14,11 +15,19 @@ _ESCAPED = str.maketrans({
     "\u2029": "\\u2029",
 })  # fmt: skip
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_AFTER = {
+_WHERE = {
     "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
     "Expecting ':' delimiter": "after object key",
     "Illegal trailing comma before end of object": "looking for beginning of object key string",
-    "Illegal trailing comma before end of array": "looking for beginning of value",
+    "Invalid control character": "in string literal",
+    "Invalid \\escape": "in string escape code",
+    "Invalid \\uXXXX escape": "in \\u hexadecimal character escape",
+}
+# Python points at a wrong escape's beginning, and from 3.13 on at a comma too many; Go at what is wrong.
+_PASSED = {
+    "Illegal trailing comma": re.compile(rf",[{_SPACE}]*"),
+    "Invalid \\escape": re.compile(r"\\"),
+    "Invalid \\uXXXX escape": re.compile(r"\\?u[0-9A-Fa-f]*"),
 }
 
 
@@ -56,21 +65,17 @@ def loads(text: str) -> Any:
 
 def _go_message(error: json.JSONDecodeError, text: str) -> str:
     position = error.pos
-    in_string = error.msg.startswith("Invalid control character")
-    while position < len(text) and text[position] in _SPACE and not in_string:
-        position += 1
+    for start, passed in _PASSED.items():
+        if error.msg.startswith(start) and (found := passed.match(text, position)):
+            position = found.end()
     if position >= len(text) or error.msg.startswith("Unterminated"):
         return "unexpected EOF"
-    found = text[position]
     if error.msg == "Expecting ',' delimiter":
         where = "after object key:value pair" if _in_object(text, position) else "after array element"
-    elif in_string:
-        where = "in string literal"
-    elif error.msg.startswith("Invalid \\"):
-        where = "in string escape code"
     else:
-        where = _AFTER.get(error.msg, "looking for beginning of value")
-    return f"invalid character {_quote(found)} {where}"
+        told = (where for start, where in _WHERE.items() if error.msg.startswith(start))
+        where = next(told, "looking for beginning of value")
+    return f"invalid character {_quote(text[position])} {where}"
 
 
 def _in_object(text: str, position: int) -> bool:

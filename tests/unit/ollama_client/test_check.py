@@ -65,3 +65,12 @@ def test_a_model_that_is_not_installed_is_named_with_its_remedy():
     assert not made.run()
     (health,) = [row for row in made.rows if row.step == "health"]
     assert "tiny not installed: `ollama pull" in health.measured
+
+
+def test_a_generation_that_fails_says_why():
+    """And its step has failed, not been left out."""
+    made = check_on(FakeTransport(b"", installed=[{"name": "tiny:latest", "size": 1}]))
+    assert not made.run()
+    (generation,) = [row for row in made.rows if row.step == "generation"]
+    assert generation.passed is False
+    assert "without" in generation.measured

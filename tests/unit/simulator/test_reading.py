@@ -71,6 +71,11 @@ def test_a_timestamp_has_nanoseconds_without_trailing_zeros():
         ('{"a": [1], "b": {"]": "\\\\"} 2', "invalid character '2' after object key:value pair"),
         ('[{"a": "}"}, [1] x]', "invalid character 'x' after array element"),
         ("nope", "invalid character 'n' looking for beginning of value"),
+        ('{"a": 1, }', "invalid character '}' looking for beginning of object key string"),
+        ("[1,\n]", "invalid character ']' looking for beginning of value"),
+        ('["\\x"]', "invalid character 'x' in string escape code"),
+        ('["\\u12 "]', r"invalid character ' ' in \u hexadecimal character escape"),
+        ('["\\u12', "unexpected EOF"),
         ('{"a": NaN}', "invalid character 'N' looking for beginning of value"),
     ],
 )
