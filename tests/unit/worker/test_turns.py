@@ -77,6 +77,12 @@ def test_a_turn_and_its_end(director: TurnDirector, redis_client: Any, clock: Cl
     assert director.groups(QUEUES, ["ollama.alpha"])[1:] == [["ollama.beta"], ["ollama.alpha"]]
 
 
+def test_a_message_of_the_intake_begins_no_turn(director: TurnDirector) -> None:
+    """It belongs to no model: the gate stays open for all."""
+    director.sent("celery")
+    assert director.groups(QUEUES, []) == [["celery"], ["ollama.alpha", "ollama.beta"]]
+
+
 def test_the_gate_opens_with_an_answer(director: TurnDirector, redis_client: Any, clock: Clock) -> None:
     """Until then only the new model is asked for, besides the intake."""
     director.sent("ollama.alpha")
