@@ -295,6 +295,34 @@ def test_a_successor_that_is_refused_holds_nobody_up(submitting: Keeper) -> None
         our_app.AsyncResult("second").get(timeout=1)
 
 
+def test_a_refused_link_that_nobody_can_name_fails_nobody(
+    submitting: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without an id no one can wait for it; it is told in the log."""
+    job_id = _behind(submitting, link=generate.s(model="gone"))
+    assert [successors.run_once(submitting), successors.run_once(submitting)] == [1, 0]
+    assert "what follows it was not accepted" in caplog.text
+    assert not row(submitting.service, job_id).successors_pending
+
+
+def test_what_could_not_be_told_for_want_of_redis_is_told_later(
+    submitting: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass ends, and the next one begins with it."""
+    job_id = _behind(submitting, link=generate.s().set(task_id="link"))
+
+    def is_away(*_: Any, **__: Any) -> None:
+        raise redis.ConnectionError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(successors.canvas, "restore", is_away)
+        with pytest.raises(redis.ConnectionError):
+            successors.run_once(submitting)
+    assert row(submitting.service, job_id).successors_pending
+    assert successors.run_once(submitting) == 1
+    assert row(submitting.service, "link").status == Status.PENDING
+
+
 def test_what_does_not_complete_calls_its_errbacks(submitting: Keeper) -> None:
     """With the job's own error, and the rest of its chain fails with it."""
     job_id = _behind(submitting, Status.CANCELLED, chain=[generate.s().set(task_id="second")])
