@@ -26,6 +26,7 @@ from api.database import get_database, init_database
 from api.database_commands import init_database_commands
 from api.documentation import make_app
 from api.errors import init_errors
+from api.first_start import init_first_start
 from api.incoming import init_incoming
 from api.late import share_database
 from api.live import init_live
@@ -66,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_live(app, settings)
     init_commands(app)
     init_database_commands(app)
+    init_first_start(app)
     with app.app_context():
         database = get_database()
     init_backlog(app, database, settings.max_pending)

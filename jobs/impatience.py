@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
@@ -20,6 +18,8 @@ def give_up_after(engine: Engine, seconds: float) -> None:
     """
     if make_url(engine.url).get_backend_name() != "postgresql":
         return
+    import psycopg  # late: it takes a tenth of a start that works on SQLite
+    from psycopg.pq import TransactionStatus
 
     class Impatient(psycopg.Connection[Any]):
         def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:

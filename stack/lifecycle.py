@@ -22,7 +22,7 @@ from .leftovers import end_leftovers, find_leftovers, is_alive
 from .ollama import OllamaChoice, choose_ollama, shown
 from .places import Places, Running
 from .programs import AFTER_DRAIN_SECONDS, Program, programs, valkey_configuration
-from .setup import ensure_admin_key, upgrade_database
+from .setup import prepare_database
 from .terminal import say
 
 # What `make ask` and make itself hand over; a prompt has no business in the environment of every process.
@@ -60,8 +60,7 @@ def start(settings: Settings) -> Started:
     ollama = choose_ollama(settings)
     extra = {"PADDOCK_OLLAMA_HOST": ollama.hosts[0]} if ollama.simulated else {}
     environment = child_environment(extra, without=NOT_FOR_CHILDREN)
-    upgrade_database(environment)
-    ensure_admin_key(places, environment)
+    prepare_database(places, environment)
     read_or_make_secret(places.flower_password)
     return _launch(settings, places, ollama, environment)
 

@@ -14,17 +14,23 @@ from .terminal import say
 COMMAND_TIMEOUT_SECONDS = 300.0
 
 
-def upgrade_database(environment: Mapping[str, str]) -> None:
-    """Brings the tables up to date; nothing happens where they are. Says where it copied the old ones to."""
-    for line in _flask(environment, "db", "upgrade").splitlines():
+def prepare_database(places: Places, environment: Mapping[str, str]) -> None:
+    """
+    Brings the tables up to date, and makes the first admin's key where there is none yet.
+
+    Says where it copied the old tables to, if it did.
+    """
+    needs_key = not places.admin_key.exists()
+    said = _flask(environment, "prepare", *(["--admin-key"] if needs_key else [])).splitlines()
+    key = said.pop() if needs_key else None
+    for line in said:
         say(line)
+    if key:
+        _keep(key, places)
 
 
-def ensure_admin_key(places: Places, environment: Mapping[str, str]) -> None:
-    """The first admin's API key, in a file that only its owner reads."""
-    if places.admin_key.exists():
-        return
-    key = _flask(environment, "keys", "create", "--name", "admin", "--role", "admin", "--quiet").strip()
+def _keep(key: str, places: Places) -> None:
+    """The admin's API key, in a file that only its owner reads."""
     draft = places.admin_key.with_suffix(".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -53,5 +59,5 @@ def _flask(environment: Mapping[str, str], *arguments: str) -> str:
     )
     if done.returncode != 0:
         reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-        raise StackError(f"flask --app api {' '.join(arguments[:2])} failed: {reason}")
+        raise StackError(f"flask --app api {arguments[0]} failed: {reason}")
     return done.stdout

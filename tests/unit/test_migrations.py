@@ -16,7 +16,7 @@ from sqlalchemy import inspect, text
 from api import create_app
 from api.database import db, get_database
 from jobs.database import Database
-from jobs.keys import LOCAL_KEY_ID
+from jobs.keys import LOCAL_KEY_ID, KeyService
 from jobs.models import ApiKey
 from settings import get_settings
 
@@ -101,6 +101,16 @@ def test_the_local_key_is_there_and_opens_nothing(database: Database) -> None:
     with database.reading() as session:
         key = session.get_one(ApiKey, LOCAL_KEY_ID)
     assert (key.name, key.role, key.key_hash, key.revoked_at) == ("local", "user", None, None)
+
+
+def test_a_first_start_makes_the_tables_and_a_key(app: Flask) -> None:
+    """The key is the last that it prints; a later start makes none, and says nothing."""
+    first = app.test_cli_runner().invoke(args=["prepare", "--admin-key"])
+    assert first.exit_code == 0, first.output
+    opened = KeyService(get_database()).verify(first.output.splitlines()[-1])
+    assert opened is not None and (opened.name, opened.role) == ("admin", "admin")
+    assert "ollama_job_responses" in inspect(get_database().engine).get_view_names()
+    assert app.test_cli_runner().invoke(args=["prepare"]).output == ""
 
 
 def test_the_migrations_can_be_taken_back(database: Database) -> None:
