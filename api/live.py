@@ -10,7 +10,6 @@ gevent's greenlets.
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,7 +57,7 @@ class LiveEvents:
         self._unconfirmed: Counter[str] = Counter()
         self._connection: Any = None
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closed = threading.Event()
 
     @property
     def is_connected(self) -> bool:
@@ -95,7 +94,7 @@ class LiveEvents:
     def close(self) -> None:
         """End the connection and its thread."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             thread, connection = self._thread, self._connection
         if connection is not None:
             connection.disconnect()
@@ -156,7 +155,7 @@ class LiveEvents:
 
     def _run(self) -> None:
         failures = 0
-        while not self._closed:
+        while not self._closed.is_set():
             try:
                 if self._connection is None:
                     self._open()
@@ -167,7 +166,7 @@ class LiveEvents:
                 # Whatever it is, it must not end the only reader. A connection that another
                 # thread gave up while this one reads it raises more than redis's own errors.
                 self._lost(error, failures)
-                time.sleep(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
+                self._closed.wait(RECONNECT_SECONDS[min(failures, len(RECONNECT_SECONDS) - 1)])
                 failures += 1
         if self._connection is not None:
             self._connection.disconnect()
@@ -175,7 +174,7 @@ class LiveEvents:
     def _read(self, connection: Any) -> None:
         """Deliver until the connection breaks; a silent one is asked for a sign of life."""
         asked = False
-        while not self._closed and self._connection is connection:
+        while not self._closed.is_set() and self._connection is connection:
             try:
                 reply = connection.read_response(timeout=PING_SECONDS, disconnect_on_error=False)
             except redis.TimeoutError:
@@ -210,7 +209,7 @@ class LiveEvents:
             if self._connection is not None:
                 self._connection.disconnect()
             self._connection = None
-        if self._closed:
+        if self._closed.is_set():
             return
         if failures == 0:
             log.warning("live events: Redis is away (%s)", type(error).__name__)
