@@ -109,12 +109,6 @@ def read_events(client: Any, job_id: str, *, after: str = "0-0") -> Iterator[Eve
         yield Event(entry_id, fields["type"], json.loads(fields["data"]))
 
 
-def parse_live(message: str) -> Event:
-    """An event as the live channel carries it."""
-    entry_id, event, data = message.split(" ", 2)
-    return Event(entry_id, event, json.loads(data))
-
-
 def entry_order(entry_id: str) -> tuple[int, int]:
     """
     Orders entry ids.

@@ -1,5 +1,6 @@
 """Events of a job over Redis: what is kept for who comes late, and what is said live."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from jobs.events import (
     EXPIRE_SECONDS,
     LIVE_PREFIX,
     STREAM_PREFIX,
+    Event,
     EventWriter,
     entry_order,
-    parse_live,
     read_events,
 )
 
@@ -62,7 +63,8 @@ def test_the_live_channel_says_the_same(redis_client: Any) -> None:
         pubsub.subscribe(LIVE_PREFIX + "j1")
         EventWriter(redis_client).add("j1", "token", {"text": "one two  three"})
         message = _next_message(pubsub)
-    assert [parse_live(message["data"])] == list(read_events(redis_client, "j1"))
+    entry_id, event, data = message["data"].split(" ", 2)
+    assert [Event(entry_id, event, json.loads(data))] == list(read_events(redis_client, "j1"))
 
 
 def test_a_cancelled_job_is_announced(redis_client: Any) -> None:
