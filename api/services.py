@@ -1,6 +1,7 @@
 """One route for each service, made from its definition; and the one of the trainer's analysis."""
 
 import uuid
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import Response
@@ -91,8 +92,9 @@ def _model_named(given: str) -> str:
     raise ModelNotInstalled(given, names)
 
 
+@cache
 def make_blueprint() -> APIBlueprint:
-    """The services' routes; made late, since their tasks need Celery."""
+    """The services' routes, the same for every app; made late, since their tasks need Celery."""
     from tasks.services import SERVICES
 
     services = APIBlueprint("services", __name__, url_prefix="/api/llm/services", abp_tags=TAGS)

@@ -1,14 +1,15 @@
 """Paddock's Ollama and OpenAI routes answer the recorded exchanges as Ollama did, but for listed reasons."""
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from bench.local_stack import LocalStack
+from tests.acceptance.clone import until
 from tests.conformance import recordings
 from tests.conformance.test_simulator_recordings import BEFORE, PREPARED
 
@@ -50,10 +51,13 @@ EXCEPTIONS: dict[str, str] = {
 NAMES = [name for name in recordings.names() if name not in EXCEPTIONS]
 
 
-def _wait_for_report(name: str) -> None:
+def _wait_for_report(stack: LocalStack) -> None:
     """What is loaded is known a second later."""
-    if name.startswith("ps_"):
-        time.sleep(2.5)
+
+    def loaded(url: str) -> Any:
+        return requests.get(f"{url}/api/ps", headers=stack.headers, timeout=10).json()
+
+    until(lambda: loaded(stack.base_url) == loaded(stack.ollama_url), "Paddock knows what is loaded")
 
 
 def _content_type(answer: recordings.Answer) -> str:
@@ -71,7 +75,8 @@ def test_an_exchange_has_the_recorded_status_keys_and_lines(
     control()
     for earlier in BEFORE.get(name, []):
         recordings.replay(recordings.load(earlier), port, stack.headers)
-    _wait_for_report(name)
+    if name.startswith("ps_"):
+        _wait_for_report(stack)
     control(**PREPARED.get(name, {}), reset=False)
     recorded = recordings.recorded_answer(recording)
     answered = recordings.replay(recording, port, stack.headers)

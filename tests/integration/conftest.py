@@ -28,11 +28,18 @@ def ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProces
     process.stop()
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory, ollama: SimulatorProcess) -> Iterator[System]:
-    """Everything but workers."""
+@pytest.fixture(scope="session")
+def migrated() -> None:
+    """The run's database has its tables, as an operator makes them."""
     command = [sys.executable, "-m", "flask", "--app", "api", "db", "upgrade"]
     subprocess.run(command, cwd=ROOT, env=dict(os.environ), check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def system(
+    migrated: None, tmp_path_factory: pytest.TempPathFactory, ollama: SimulatorProcess
+) -> Iterator[System]:
+    """Everything but workers."""
     folder: Path = tmp_path_factory.mktemp("system")
     running = System(folder, ollama, get_resources().database)
     running.forget_jobs()

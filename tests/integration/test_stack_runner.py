@@ -78,9 +78,10 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         runner = supervisor.spawn(places, to_run, child_environment({}))
         started.append(Stack(places, settings, runner))
         lifecycle.start_programs(to_run, settings, places)
-        # A SIGTERM between fork and exec would be lost in the runner's own handler.
+        # A SIGTERM between fork and exec would be lost in the runner's own handler; and what has not become
+        # itself yet, when the runner is killed, is nobody's leftover.
         web_pid = started[-1].pids["web"]
-        until(lambda: psutil.Process(web_pid).cmdline()[:1] == [sys.executable], "it has become itself")
+        until(lambda: psutil.Process(web_pid).cmdline() == list(web.command), "it has become itself")
         return started[-1]
 
     yield launch

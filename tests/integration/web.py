@@ -12,6 +12,7 @@ from typing import Any
 
 from jobs.database import Database
 from jobs.events import EventWriter
+from jobs.keys import KeyService
 from jobs.service import JobService
 from settings import ROOT, get_settings
 from tasks.resources import connect_redis
@@ -37,9 +38,10 @@ class WebServer:
             "PADDOCK_MAX_BODY_BYTES": str(LIMIT_BYTES),
             **settings,
         }
-        self._flask("db", "upgrade")
-        self.key = self._flask("keys", "create", "--name", "t", "--quiet").strip()
+        migrate = [sys.executable, "-m", "flask", "--app", "api", "db", "upgrade"]
+        subprocess.run(migrate, cwd=ROOT, env=self.environment, check=True, capture_output=True)
         self.database = Database.connect(database_url)
+        self.key = KeyService(self.database).create("t")
         self.service = JobService(self.database)
         settings = get_settings().model_copy(update={"redis_url": redis_url})
         self.redis = connect_redis(settings)
@@ -54,12 +56,6 @@ class WebServer:
                 stderr=subprocess.STDOUT,
             )
         eventually(self._answers, within=30)
-
-    def _flask(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "flask", "--app", "api", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
-        ).stdout
 
     def _answers(self) -> bool:
         try:

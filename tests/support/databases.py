@@ -26,9 +26,13 @@ class SqliteTemplate:
         create_tables(database)
         database.close()  # which also moves everything from the WAL into the file
 
+    def copy_to(self, file: Path) -> str:
+        """A test's own file; returns its URL."""
+        return f"sqlite:///{shutil.copy(self._file, file)}"
+
     def copy(self, folder: Path) -> Database:
         """A database of a test's own."""
-        return Database.connect(f"sqlite:///{shutil.copy(self._file, folder / 'test.db')}")
+        return Database.connect(self.copy_to(folder / "test.db"))
 
 
 def delete_everything(database: Database) -> None:

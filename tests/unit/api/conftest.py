@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api import create_app
-from api.database import db, get_database
+from api.database import get_database
 from api.live import live_events
 from jobs.keys import KeyService
 from jobs.records import Claimed, Failure, Outcome, Publication
@@ -23,6 +23,7 @@ from jobs.events import EventWriter
 from jobs.instants import utc_now
 from settings import Settings, get_settings
 from tasks import resources
+from tests.support.databases import SqliteTemplate
 
 OUTCOME = Outcome(
     result={"done": True, "eval_count": 2},
@@ -79,10 +80,10 @@ class Api:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, sqlite_template: SqliteTemplate) -> Settings:
     """The test run's settings with a database of this test's own, and no Redis."""
     changes = {
-        "database_url": f"sqlite:///{tmp_path / 'paddock.db'}",
+        "database_url": sqlite_template.copy_to(tmp_path / "paddock.db"),
         "redis_url": "unix:///tmp/no-such.sock",
     }
     return get_settings().model_copy(update=changes)
@@ -109,8 +110,6 @@ def make_api(
     def make(**changes: Any) -> Api:
         app = create_app(settings.model_copy(update=changes))
         apps.append(app)
-        with app.app_context():
-            db.create_all()
         fake = fakeredis.FakeRedis(decode_responses=True)
         resources.get_resources().__dict__.update(redis=fake, events=EventWriter(fake))
         return Api(app)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from api import waiting
 from jobs.events import DONE
 from jobs.housekeeping import published_before
 from tasks.resources import get_resources
@@ -12,6 +13,12 @@ from tests.unit.api.conftest import OUTCOME, Api
 
 SUBMIT = "/api/llm/jobs/submit/"
 BODY = {"prompt": "Why?", "model": "alpha"}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks often whether a job has ended: there is no Redis to tell it."""
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.05)
 
 
 def complete_soon(api: Api, *, after_seconds: float = 0.2) -> threading.Thread:

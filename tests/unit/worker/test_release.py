@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy.exc import OperationalError
 
 from jobs.breaker import Breaker
@@ -228,12 +230,17 @@ def _make_old(keeper: Keeper) -> None:
         )
 
 
+def _no_redis() -> redis.Redis:
+    """A client of a server that is away; asked once, as often as it takes to know that."""
+    return redis.Redis(unix_socket_path="/nonexistent/redis.sock", retry=Retry(NoBackoff(), 0))
+
+
 def test_redis_away_during_a_release_loses_nothing(keeper: Keeper, breaker: Breaker) -> None:
     """The rows are released, the messages are sent when it is back."""
     jobs = _submit(keeper, 30)
     for job_id in jobs[:5]:
         claim(keeper.service, job_id, now=utc_now())
-    away = replace(keeper, redis=redis.Redis(unix_socket_path="/nonexistent/redis.sock"))
+    away = replace(keeper, redis=_no_redis())
     assert Release(away).run_once() == 5
     assert _released(keeper, jobs) == jobs[: LINE_UP + 5]
     breaker.succeeded()  # it is back
@@ -248,7 +255,7 @@ def test_redis_away_during_a_take_back_takes_nothing_back(keeper: Keeper) -> Non
     """Without the workers' reports nobody knows the window."""
     jobs = _submit(keeper, 50)
     _submit(keeper, key_id="light")
-    away = replace(keeper, redis=redis.Redis(unix_socket_path="/nonexistent/redis.sock"))
+    away = replace(keeper, redis=_no_redis())
     with pytest.raises(redis.ConnectionError):
         Release(away).run_once()
     assert len(_released(keeper, jobs)) == LINE_UP
