@@ -51,12 +51,6 @@ def as_publication(row: Any) -> Publication:
     return Publication(row.id, row.publication, row.task, row.model, row.key_id, row.due_at, row.priority)
 
 
-def as_job(row: Any) -> Job:
-    """A detached job from a row of all columns."""
-    values = dict(row._mapping)
-    return Job(labels=values.pop("metadata"), **values)
-
-
 def publications(session: Session, statement: Update) -> list[Publication]:
     """Run an UPDATE that publishes, and say what to publish."""
     return [as_publication(row) for row in session.execute(statement.returning(*PUBLICATION_COLUMNS))]

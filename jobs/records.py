@@ -109,7 +109,8 @@ class Submitted:
 
     Attributes:
         publication: The message to publish: none for a job that is delayed, held back or was there already.
-        job: The new row, detached; None for one that was there already.
+        job: The new row, to be read: a row of all columns under a job's names, of which to make a Job
+            takes as long as to write it. None for one that was there already.
         is_replay: An earlier submission with the same Idempotency-Key made it.
     """
 

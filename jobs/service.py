@@ -115,7 +115,7 @@ class JobService:
         if row is None:
             return Submitted(job_id, None)
         publication = None if row.released_at is None else changes.as_publication(row)
-        return Submitted(job_id, publication, changes.as_job(row))
+        return Submitted(job_id, publication, row)
 
     def claim(
         self, job_id: str, *, publication: int, worker: str, now: datetime | None = None

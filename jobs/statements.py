@@ -52,6 +52,7 @@ def _pending(table: Any) -> ColumnElement[bool]:
 _PENDING = _pending(JOBS)
 _LINED_UP = and_(_PENDING, JOBS.c.due_at.is_not(None))
 _LINE = (JOBS.c.model, JOBS.c.key_id, JOBS.c.priority)
+_AS_JOB = [column.label(Job.__mapper__.get_property_by_column(column).key) for column in JOBS.c]
 _RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
 
 
@@ -115,7 +116,7 @@ def _submit(dialect: str, clock: ColumnElement[Any], *, is_delayed: bool) -> Exe
             for name, value in {"released_at": clock, "published_at": clock, "due_at": due_at}.items()
         }
         values["publication"] = case((has_room, 1), else_=0)
-    statement: Executable = make(JOBS).values(values).on_conflict_do_nothing().returning(*JOBS.c)
+    statement: Executable = make(JOBS).values(values).on_conflict_do_nothing().returning(*_AS_JOB)
     return statement
 
 
