@@ -14,7 +14,7 @@ from jobs.history import Moment, read_history
 from jobs.keys import Caller
 from jobs.listing import JobFilter, list_jobs
 from jobs.models import ID_LENGTH, Job
-from jobs.positions import queue_position, queue_positions
+from jobs.positions import is_held, queue_position, queue_positions
 from jobs.queries import (
     JobView,
     find_job,
@@ -36,10 +36,17 @@ def view_own_job(job_id: str, *, whole: bool = False) -> JobView:
         return view_job(session, _find(session, job_id, caller()), whole=whole)
 
 
-def view_new_job(job: Job) -> JobView:
-    """A job that the caller has submitted just now; read no more of it than its place."""
-    with get_database().engine.connect() as connection:
-        return JobView(job=job, attempts=[], queue_position=queue_position(connection, job))
+def view_new_job(job: Job, position: int | None) -> JobView:
+    """
+    A job that the caller has submitted just now.
+
+    Args:
+        position: Its `queue_position`, as far as the submit has told it.
+    """
+    if is_held(job):
+        with get_database().engine.connect() as connection:
+            position = queue_position(connection, job)
+    return JobView(job=job, attempts=[], queue_position=position)
 
 
 def read_own_history(job_id: str) -> tuple[Job, list[Moment]]:

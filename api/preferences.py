@@ -19,7 +19,7 @@ _WAIT = re.compile(r'wait(?:\s*=\s*"?([0-9]{1,9})"?)?', re.IGNORECASE)
 
 def preferred_wait() -> int | None:
     """How many seconds the caller would like to wait; None without a preference."""
-    for preference in ",".join(request.headers.getlist("Prefer")).split(","):
+    for preference in request.headers.get("Prefer", "").split(","):
         found = _WAIT.fullmatch(preference.partition(";")[0].strip())
         if found:
             return min(int(found[1] or MAX_WAIT_SECONDS), MAX_WAIT_SECONDS)

@@ -55,7 +55,10 @@ def respond_submitted(submitted: Submitted) -> Response:
     """
     job_id = submitted.job_id
     has_waited = wait_as_preferred(job_id)
-    view = view_new_job(submitted.job) if submitted.job and not has_waited else view_own_job(job_id)
+    if submitted.job is None or has_waited:
+        view = view_own_job(job_id)
+    else:
+        view = view_new_job(submitted.job, submitted.queue_position)
     # A job that was quick enough to end meanwhile still gets 202 from a caller that did not wait.
     is_complete = has_waited and Status(view.job.status).is_complete
     status = 200 if is_complete or submitted.is_replay else 202

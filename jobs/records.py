@@ -111,10 +111,12 @@ class Submitted:
         publication: The message to publish: none for a job that is delayed, held back or was there already.
         job: The new row, to be read: a row of all columns under a job's names, of which to make a Job
             takes as long as to write it. None for one that was there already.
+        queue_position: The new job's, at this moment; None for one that is held back or delayed.
         is_replay: An earlier submission with the same Idempotency-Key made it.
     """
 
     job_id: str
     publication: Publication | None
     job: Job | None = None
+    queue_position: int | None = None
     is_replay: bool = False

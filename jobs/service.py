@@ -114,8 +114,9 @@ class JobService:
             return Submitted(idempotency.same_job(earlier, once), None, is_replay=True)
         if row is None:
             return Submitted(job_id, None)
-        publication = None if row.released_at is None else changes.as_publication(row)
-        return Submitted(job_id, publication, row)
+        if row.released_at is None:
+            return Submitted(job_id, None, row)
+        return Submitted(job_id, changes.as_publication(row), row, queue_position=row.place)
 
     def claim(
         self, job_id: str, *, publication: int, worker: str, now: datetime | None = None

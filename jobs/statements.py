@@ -22,14 +22,17 @@ from sqlalchemy import (
     insert,
     literal_column,
     not_,
+    null,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.instants import later
 from jobs.models import Base, Job, JobPayload, JobResult
+from jobs.positions import POSITION_CAP
 from jobs.states import Status
 
 JOBS = Base.metadata.tables[Job.__tablename__]
@@ -116,8 +119,24 @@ def _submit(dialect: str, clock: ColumnElement[Any], *, is_delayed: bool) -> Exe
             for name, value in {"released_at": clock, "published_at": clock, "due_at": due_at}.items()
         }
         values["publication"] = case((has_room, 1), else_=0)
-    statement: Executable = make(JOBS).values(values).on_conflict_do_nothing().returning(*_AS_JOB)
+    place = null() if is_delayed else _place(values["model"], due_at, values["id"])
+    submit = make(JOBS).values(values).on_conflict_do_nothing()
+    statement: Executable = submit.returning(*_AS_JOB, place.label("place"))
     return statement
+
+
+def _place(model: Any, due_at: Any, job_id: Any) -> ColumnElement[Any]:
+    """
+    Its `queue_position` if it is lined up.
+
+    With the row, because a question of its own takes half as long as the whole submit.
+    """
+    other = JOBS.alias("other_job")
+    ahead = select(other.c.id).where(
+        *(_pending(other), other.c.released_at.is_not(None), other.c.model == model),
+        tuple_(other.c.due_at, other.c.id) < tuple_(due_at, job_id),
+    )
+    return select(func.count()).select_from(ahead.limit(POSITION_CAP).subquery()).scalar_subquery()
 
 
 def _has_room(model: Any, key_id: Any, priority: Any, line_up: Any) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from jobs.database import Database
 from jobs.models import Job
 from jobs.positions import POSITION_CAP, queue_position, queue_positions
 from jobs.records import Policy
+from jobs.requests import validate_submit
 from jobs.scheduling.window import Line
 from jobs.service import JobService
 from jobs.window import release_next
@@ -73,6 +74,25 @@ def test_a_page_has_the_same_places(service: JobService) -> None:
     single = dict(zip(jobs, _places(service, jobs), strict=True))
     assert page == {job_id: place for job_id, place in single.items() if place is not None}
     assert [single[job_id] for job_id in jobs[-2:]] == [None, None]
+
+
+def test_a_submit_tells_the_place(service: JobService) -> None:
+    """Of a job that is lined up: the very one that a question after it would find."""
+
+    def place(**values: object) -> int | None:
+        request = validate_submit({"prompt": "Why?", "priority": values.get("priority", 5)})
+        options = {"model": "alpha", "key_id": "k1", "task": "tasks.generate", "now": NOW} | values
+        options.pop("priority", None)
+        submitted = service.submit(request, **options)  # type: ignore[arg-type]
+        if submitted.queue_position is not None:
+            assert _places(service, [submitted.job_id]) == [submitted.queue_position]
+        return submitted.queue_position
+
+    assert [place(now=NOW + n * SECOND) for n in range(3)] == [0, 1, None]
+    assert place(key_id="k2", now=NOW + SECOND) == 2
+    assert place(key_id="k2", priority=0) == 0
+    assert place(model="beta") == 0
+    assert place(key_id="k3", delay_seconds=60.0) is None
 
 
 def test_places_in_a_backlog_are_counted_up_to_a_cap(service: JobService) -> None:
