@@ -44,6 +44,7 @@ app.steps["consumer"].add(turns.TurnStep)
 app.steps["consumer"].add(task_events.TaskEventsStep)
 app.conf.worker_consumer = "worker.consumer:Consumer"
 consumer.refuse_closed_channels()
+consumer.watch_children_anew()
 child.connect_signals()
 # Before anything is forked.
 celeryd_init.connect(_refuse_newer_database, weak=False)

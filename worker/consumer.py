@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import redis
+from celery.concurrency.asynpool import AsynPool
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport.redis import Channel
 
@@ -35,6 +36,27 @@ def refuse_closed_channels() -> None:
         return connection_parameters(channel, asynchronous)
 
     Channel._connparams = checked  # type: ignore[method-assign]
+
+
+def watch_children_anew() -> None:
+    """
+    Let Celery's pool watch a child again that it has stopped watching though it lives.
+
+    Children that are killed together close several descriptors before the loop has seen all of their
+    ends; the number of one is a new child's by then, and the end that is seen next is taken for its.
+    At the next loss of the broker the pool watches all of them again, finds no descriptor, and the
+    parent ends.
+    """
+    watch = AsynPool._track_child_process
+
+    def checked(pool: Any, process: Any, hub: Any) -> None:
+        if getattr(process, "_sentinel_poll", 0) is None:
+            if process._popen is None or process._popen.sentinel is None:
+                return  # it has ended, and the pool is about to see that
+            del process._sentinel_poll
+        watch(pool, process, hub)
+
+    AsynPool._track_child_process = checked
 
 
 class Consumer(CeleryConsumer):

@@ -1,15 +1,18 @@
 """Celery's consumer, back sooner after a loss of the broker."""
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
+from celery.concurrency.asynpool import AsynPool
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.asynchronous import Hub
 from kombu.transport.redis import Channel
 
 from tasks import app
-from worker.consumer import Consumer, refuse_closed_channels
+from worker.consumer import Consumer, refuse_closed_channels, watch_children_anew
 
 
 class Connection:
@@ -64,6 +67,27 @@ def test_a_closed_channel_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         channel._connparams()
     channel.connection = SimpleNamespace(client=object())
     assert channel._connparams() == {"host": "here"}
+
+
+def test_a_child_that_lives_is_watched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the pool took another one's end for its; one that has ended is left to the pool."""
+    monkeypatch.setattr(AsynPool, "_track_child_process", AsynPool._track_child_process)
+    watch_children_anew()
+    pool, hub = AsynPool.__new__(AsynPool), Hub()
+    ours, theirs = os.pipe()
+    lives = SimpleNamespace(_sentinel_poll=None, _popen=SimpleNamespace(sentinel=ours))
+    ended = SimpleNamespace(_sentinel_poll=None, _popen=SimpleNamespace(sentinel=None))
+    try:
+        for process in (lives, ended):
+            pool._track_child_process(process, hub)
+        assert list(hub.readers) == [lives._sentinel_poll]
+        assert ended._sentinel_poll is None
+        pool._untrack_child_process(lives, hub)
+        assert not hub.readers
+    finally:
+        hub.close()
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_a_worker_has_this_consumer() -> None:
