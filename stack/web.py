@@ -7,6 +7,8 @@ monkey.patch_all()
 
 import gc  # noqa: E402 - any import but gevent's
 
+gc.disable()  # until the application is there: a fifth of its start would be looking for garbage
+
 from jobs.schema import end_if_newer  # noqa: E402
 from settings import get_settings  # noqa: E402
 
@@ -35,7 +37,19 @@ def on_starting(_server: object) -> None:
     end_if_newer(_settings.database_url)
 
 
+def when_ready(_server: object) -> None:
+    """In the parent: what it has loaded stays."""
+    gc.freeze()
+    gc.enable()
+
+
+def post_fork(_server: object, _worker: object) -> None:
+    """The application is loaded now."""
+    gc.disable()
+
+
 def post_worker_init(_worker: object) -> None:
     """The application stays as long as the process: the garbage collector need not look at it again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
