@@ -3,7 +3,9 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 
+import pytest
 from celery.result import AsyncResult
 
 from jobs.instants import utc_now
@@ -16,6 +18,22 @@ from tests.support.jobs import SECOND
 
 SLOTS = 4
 DRAIN_SECONDS = 1.0
+
+
+@pytest.fixture(scope="module")
+def survivor(system: System) -> Iterator[Worker]:
+    """The worker to which all of it happens."""
+    process = system.start_worker("own")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def own_worker(survivor: Worker) -> Worker:
+    """It, alive: a test that failed may have left it killed."""
+    if survivor.process.poll() is not None:
+        survivor.start()
+    return survivor
 
 
 def submit(count: int, **options: object) -> list[AsyncResult]:
@@ -31,6 +49,25 @@ def check_answers(system: System, results: list[AsyncResult], tokens: int = 5) -
         assert result.get(timeout=60)["text"] == expected_text(
             "generate", "alpha", f"survivor {number}", tokens
         )
+
+
+# First, since it has the system to itself: the others share one worker.
+def test_a_drained_worker_hands_its_jobs_back(system: System) -> None:
+    """When its time is up a stopping worker returns what it runs, at no cost of an attempt, and is gone."""
+    worker = system.start_worker("drained", PADDOCK_DRAIN_SECONDS=str(DRAIN_SECONDS))
+    system.ollama.control(tokens_per_second=20)
+    results = submit(6, num_predict=1000)
+    try:
+        eventually(lambda: len(system.ollama.started(job=results[0].id)) == 1)
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.process.wait(DRAIN_SECONDS + 2)
+        jobs = [system.job(result.id) for result in results]
+        assert {(job.status, job.attempts) for job in jobs} == {(Status.PENDING, 0)}
+    finally:
+        worker.stop()
+        system.ollama.control(tokens_per_second=0)
+        for result in results:
+            cancel_quietly(result.id)  # no worker is there to hear a revoke
 
 
 def test_a_killed_worker_loses_nothing(system: System, own_worker: Worker) -> None:
@@ -125,21 +162,3 @@ def test_an_ollama_that_is_away_costs_nothing(system: System, own_worker: Worker
     system.ollama.start()
     check_answers(system, results)
     assert {system.job(result.id).attempts for result in results} == {0}
-
-
-def test_a_drained_worker_hands_its_jobs_back(system: System) -> None:
-    """When its time is up a stopping worker returns what it runs, at no cost of an attempt, and is gone."""
-    worker = system.start_worker("drained", PADDOCK_DRAIN_SECONDS=str(DRAIN_SECONDS))
-    system.ollama.control(tokens_per_second=20)
-    results = submit(6, num_predict=1000)
-    try:
-        eventually(lambda: len(system.ollama.started(job=results[0].id)) == 1)
-        os.killpg(worker.pid, signal.SIGTERM)
-        worker.process.wait(DRAIN_SECONDS + 2)
-        jobs = [system.job(result.id) for result in results]
-        assert {(job.status, job.attempts) for job in jobs} == {(Status.PENDING, 0)}
-    finally:
-        worker.stop()
-        system.ollama.control(tokens_per_second=0)
-        for result in results:
-            cancel_quietly(result.id)  # no worker is there to hear a revoke
