@@ -48,6 +48,9 @@ FAULTS: dict[str, ModuleType] = {
     "postgres-restarts": postgres_restarts,
 }
 
+# Most of their time something is away or a queue is worked off: another fault can be tried meanwhile.
+PATIENT = {"valkey-down", "valkey-frozen", "ollama-down", "urgent-flood", "postgres-restarts"}
+
 
 def run(name: str, random: Random, *, short: bool) -> Iterator[Figure]:
     """One fault's figures; one that could not be tried to its end is a figure that is not met."""

@@ -27,6 +27,7 @@ from jobs.states import TRANSITIONS, Status
 from settings import ROOT
 
 READY_SECONDS = 60.0
+ANSWER_SECONDS = 40.0  # longer than anything may wait for the lock of a SQLite file
 ORPHAN_SECONDS = 0.3  # what a worker that was killed has left behind ends by itself
 SUBMITTERS = 8
 ENDED = {Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.EXPIRED}
@@ -223,7 +224,9 @@ class Machine:
 
     # --- jobs -------------------------------------------------------------------------------------
 
-    def ask(self, method: str, path: str, *, timeout: float = 30.0, **more: Any) -> requests.Response:
+    def ask(
+        self, method: str, path: str, *, timeout: float = ANSWER_SECONDS, **more: Any
+    ) -> requests.Response:
         """One request to the API."""
         self.wait_for_web()
         return self.session.request(method, self.url + path, timeout=timeout, **more)

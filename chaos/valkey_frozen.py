@@ -14,7 +14,7 @@ SHORT = {"jobs": 8, "seconds": 3.0}
 TOKENS, TOKENS_PER_SECOND = 5, 10
 
 
-def measure(random: Random, *, jobs: int = 300, seconds: float = 30.0) -> Iterator[Figure]:
+def measure(random: Random, *, jobs: int = 60, seconds: float = 30.0) -> Iterator[Figure]:
     """`jobs` wait when it freezes for `seconds`; jobs that run go on without it."""
     with Machine(tokens_per_second=TOKENS_PER_SECOND) as machine:
         machine.start_worker()
