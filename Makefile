@@ -20,7 +20,7 @@ help:
 	@echo 'make status                              what runs'
 	@echo 'make worker                              one more worker, on any machine that reaches Redis and database'
 	@echo 'make test | check | bench                tests | lint, types, import rules | benchmarks'
-	@echo 'make chaos                               breaks what can break, and counts: about 20 minutes'
+	@echo 'make chaos                               breaks what can break, and counts: about 12 minutes'
 	@echo 'make ai-help                             the gateway: containers in front of the Ollama of this machine'
 	@echo 'PORT=8000 and FLOWER_PORT=5555 may be set for each.'
 

@@ -7,6 +7,7 @@ from random import Random
 from chaos.figure import Figure, at_most, told
 from chaos.machine import Machine, name_of
 from chaos.verdict import again_within, generated_twice, intact, runs_again, taken_back
+from settings import Settings
 
 SHORT = {"jobs": 120, "kills": 2}
 TOKENS, TOKENS_PER_SECOND = 10, 20
@@ -48,4 +49,7 @@ def measure(random: Random, *, jobs: int = 1000, kills: int = 20) -> Iterator[Fi
         yield told("slowest taken back after, s", max(taken_back(machine, interrupted), default=0.0))
         yield at_most("generated to the end twice", generated_twice(machine, ids), kills * machine.slots)
         yield told("kills", kills)
-        yield told("most often struck, one job", max(job.attempts for job in machine.jobs().values()))
+        struck = [job.attempts for job in machine.jobs().values()]
+        yield told("most often struck, one job", max(struck))
+        default = Settings.model_fields["max_attempts"].default
+        yield told(f"jobs that {default} attempts would not do for", sum(each >= default for each in struck))
