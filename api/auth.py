@@ -12,10 +12,12 @@ from api.database import get_database
 from api.errors import ForeignRequest, Unauthorized
 from jobs.key_usage import KeyUsage
 from jobs.keys import LOCAL_KEY_ID, Caller, KeyService
+from jobs.known_keys import KnownKeys
 from setting_values import is_loopback
 
 View = TypeVar("View", bound=Callable[..., Any])
-_EXTENSION = "paddock.key_usage"
+_KEYS = "paddock.known_keys"
+_USAGE = "paddock.key_usage"
 _LOCAL_CALLER = Caller(LOCAL_KEY_ID, LOCAL_KEY_ID, "admin")
 
 
@@ -72,10 +74,11 @@ def _given_key() -> str:
 
 
 def _verify(key: str) -> Caller:
-    found = KeyService(get_database()).verify(key)
+    keys: KnownKeys = current_app.extensions[_KEYS]
+    found = keys.verify(key)
     if found is None:
         raise Unauthorized("The API key is unknown, expired or revoked.")
-    usage: KeyUsage = current_app.extensions[_EXTENSION]
+    usage: KeyUsage = current_app.extensions[_USAGE]
     usage.note(found)
     return found
 
@@ -99,5 +102,6 @@ def _is_local(authority: str) -> bool:
 
 def init_auth(app: Flask) -> None:
     with app.app_context():
-        app.extensions[_EXTENSION] = KeyUsage(get_database())
+        app.extensions[_KEYS] = KnownKeys(KeyService(get_database()))
+        app.extensions[_USAGE] = KeyUsage(get_database())
     app.before_request(_authenticate)

@@ -1,5 +1,6 @@
 """The operator's command line; `flask --app api keys …`: API keys."""
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from jobs.errors import InvalidRequest
 from jobs.instants import HOUR_SECONDS, utc_now
 from jobs.key_limits import KeyLimits
 from jobs.keys import DEFAULT_OVERLAP, ROLES, IssuedKey, KeyService
+from jobs.known_keys import KNOWN_FOR_SECONDS
 from jobs.models import ApiKey
 from jobs.requests import describe_problem
 from jobs.usage import read_usage
@@ -80,6 +82,8 @@ def rotate(id_or_name: str, overlap_hours: float, quiet: bool) -> None:
         service = KeyService(get_database())
         key_id = service.find_valid(id_or_name)
         issued = service.rotate(key_id, overlap=timedelta(hours=overlap_hours))
+    if not overlap_hours:
+        time.sleep(KNOWN_FOR_SECONDS)  # by then no process lets the one before in
     _show(issued, quiet)
 
 
@@ -122,8 +126,10 @@ def revoke(id_or_name: str) -> None:
     """Make a key, or all of a name, invalid at once."""
     with told_in_one_line():
         service = KeyService(get_database())
-        for key_id in service.revoke(id_or_name):
-            click.echo(f"revoked {key_id}")
+        revoked = service.revoke(id_or_name)
+    time.sleep(KNOWN_FOR_SECONDS)  # by then no process lets it in
+    for key_id in revoked:
+        click.echo(f"revoked {key_id}")
 
 
 def _checked(values: dict[str, Any]) -> KeyLimits:

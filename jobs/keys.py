@@ -9,7 +9,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import uuid_utils
 from sqlalchemy import ColumnElement, bindparam, or_, select, update
@@ -54,6 +54,22 @@ class Caller:
 
 
 @dataclass(frozen=True)
+class KnownKey:
+    """
+    A key that opened a moment ago.
+
+    Attributes:
+        ends_at: When it expires, or was replaced by a new one long enough ago; None: never.
+    """
+
+    caller: Caller
+    ends_at: datetime | None
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.ends_at is None or now < self.ends_at
+
+
+@dataclass(frozen=True)
 class IssuedKey:
     """A key and its secret, at the only moment that the secret is known."""
 
@@ -62,7 +78,14 @@ class IssuedKey:
 
 
 class KeyService:
-    """Issue, verify, limit, rotate, list and revoke keys."""
+    """
+    Issue, verify, limit, rotate, list and revoke keys.
+
+    Attributes:
+        changes: How often this process has changed a key that was there; for those who remember keys.
+    """
+
+    changes: ClassVar[int] = 0
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -104,17 +127,23 @@ class KeyService:
 
     def verify(self, secret: str, *, now: datetime | None = None) -> Caller | None:
         """Who this key is; None for an unknown, expired or revoked one."""
-        digest = _hash(secret)
+        key = self.look_up(hash_of(secret))
+        return key.caller if key is not None and key.is_valid(now or utc_now()) else None
+
+    def look_up(self, digest: str) -> KnownKey | None:
+        """
+        The key that is not revoked, though it may have expired; None: there is none.
+
+        Args:
+            digest: The `hash_of` its secret.
+        """
         with self.database.engine.connect() as connection:
             row = connection.execute(_BY_HASH, {"digest": digest}).one_or_none()
-        moment = now or utc_now()
         if row is None or row.revoked_at is not None:
             return None
-        if row.expires_at is not None and row.expires_at <= moment:
-            return None
-        if row.key_hash != digest and (row.previous_until is None or row.previous_until <= moment):
-            return None
-        return Caller(row.id, row.name, row.role, limits_of(row), row.last_used_at)
+        caller = Caller(row.id, row.name, row.role, limits_of(row), row.last_used_at)
+        ends = [row.expires_at, row.previous_until if row.key_hash != digest else None]
+        return KnownKey(caller, min((end for end in ends if end is not None), default=None))
 
     def all(self) -> list[ApiKey]:
         """All keys, oldest first; none of them holds its secret."""
@@ -179,6 +208,7 @@ class KeyService:
         )
         with self.database.writing() as session:
             revoked = list(session.execute(statement).scalars())
+        KeyService.changes += 1
         if not revoked:
             raise KeyNotFound(f"No valid key has the id or name {id_or_name!r}.")
         return revoked
@@ -198,9 +228,10 @@ class KeyService:
         )
         with self.database.writing() as session:
             row = session.execute(statement).scalar_one_or_none()
-            if row is None:
-                raise KeyNotFound
-            return row
+        KeyService.changes += 1
+        if row is None:
+            raise KeyNotFound
+        return row
 
 
 def limits_of(row: Any) -> KeyLimits:
@@ -221,8 +252,9 @@ def _new_secret() -> str:
 
 
 def _of_secret(secret: str) -> dict[str, Any]:
-    return {"prefix": secret[:_SHOWN], "key_hash": _hash(secret)}
+    return {"prefix": secret[:_SHOWN], "key_hash": hash_of(secret)}
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """What is kept of a key instead of itself."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

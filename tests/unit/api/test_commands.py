@@ -7,6 +7,8 @@ import sys
 import pytest
 from click.testing import Result
 
+from api import commands
+from jobs.known_keys import KNOWN_FOR_SECONDS
 from jobs.models import Base
 from settings import ROOT
 from tests.unit.api.conftest import Api
@@ -31,12 +33,31 @@ def test_a_key_is_shown_once(api: Api) -> None:
     assert "admin" in listed
 
 
-def test_a_key_revoked_by_name(api: Api) -> None:
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how long commands have waited."""
+    seconds: list[float] = []
+    monkeypatch.setattr(commands, "time", type("Clock", (), {"sleep": seconds.append}))
+    return seconds
+
+
+def test_a_key_revoked_by_name(api: Api, waited: list[float]) -> None:
     """A revoked key opens nothing, and is listed as revoked."""
     key = run(api, "create", "--name", "ci", "--quiet").output.strip()
     assert run(api, "revoke", "ci").exit_code == 0
     assert api.get("/api/llm/jobs/", key=key).status_code == 401
     assert "revoked" in run(api, "list").output
+
+
+def test_a_key_ends_everywhere_before_the_command_does(api: Api, waited: list[float]) -> None:
+    """Other processes may know it for a second; one that stays valid for a while needs no waiting."""
+    run(api, "create", "--name", "ci")
+    run(api, "rotate", "ci", "--overlap-hours", "1")
+    assert waited == []
+    run(api, "rotate", "ci", "--overlap-hours", "0")
+    assert waited == [KNOWN_FOR_SECONDS]
+    run(api, "revoke", "ci")
+    assert waited == [KNOWN_FOR_SECONDS] * 2
 
 
 @pytest.mark.parametrize("arguments", [["revoke", "nobody"], ["create", "--name", ""], ["create"]])
