@@ -11,6 +11,7 @@ gc.disable()  # until the application is there: a fifth of its start would be lo
 
 from jobs.schema import end_if_newer  # noqa: E402
 from settings import get_settings  # noqa: E402
+from stack.one_write import write_at_once  # noqa: E402
 
 _settings = get_settings()
 
@@ -49,7 +50,8 @@ def post_fork(_server: object, _worker: object) -> None:
 
 
 def post_worker_init(_worker: object) -> None:
-    """The application stays as long as the process: the garbage collector need not look at it again."""
+    """Answers in one write; and the application stays: the garbage collector need not look at it again."""
+    write_at_once()
     gc.collect()
     gc.freeze()
     gc.enable()
