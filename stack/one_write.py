@@ -20,7 +20,7 @@ class _Pieces:
         self.sent.append(data)
 
 
-class OneWrite(wsgi.Response):  # type: ignore[misc] - gunicorn has no types
+class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
     """An answer whose first write is one."""
 
     sock: Any
