@@ -43,10 +43,10 @@ chaos: setup-dev
 	@$(PYTHON) -m chaos
 
 # Everything on SQLite, and what uses the database once more on Postgres, whatever the first run found. Most tests
-# wait most of the time, so several run at once, in the folders' order: what takes long begins first. Those that
-# measure a time run alone.
+# wait most of the time, so more run at once than two cores have room for, in the folders' order: what takes long
+# begins first. Those that measure a time run alone.
 AT_ONCE = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
-TEST_PROCESSES = 2
+TEST_PROCESSES = 3
 
 test: setup-dev
 	@failed=0; \

@@ -8,6 +8,7 @@ the test's own for the other containers, the simulated Ollama for the host's.
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -153,6 +154,11 @@ def project(postgres_sockets: str, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.rmtree(folder)
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def healthy(project: Project, name: str) -> Callable[[], bool]:
     return lambda: project.is_healthy(name)
 
@@ -171,7 +177,13 @@ def test_the_services_of_compose_work_together(project: Project) -> None:
     for name in ("worker", "flower"):
         assert not project.is_healthy(name)
         project.start(name, service(name)["command"])
-    for name in ("ollama-functions", "worker", "flower"):
+    for name, is_up in (
+        ("ollama-functions", lambda: listens(project.port)),
+        ("worker", lambda: "ready." in project.log("worker")),
+        ("flower", lambda: listens(project.flower_port)),
+    ):
+        # A check is a process, and many of them would take the time of what starts.
+        until(is_up, f"{name} is up")
         until(healthy(project, name), f"{name} is healthy")
 
     command = ["flask", "--app", "api", "keys", "create", "--name", "admin", "--role", "admin", "--quiet"]

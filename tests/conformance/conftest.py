@@ -14,8 +14,8 @@ from bench.local_stack import LocalStack, local_stack
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:
-    """Gateway, worker and queue as users start them; failed attempts are made again at once."""
-    settings = {"PADDOCK_BACKOFF_SECONDS": "0", "PADDOCK_PATH_KEYS": "on"}
+    """Gateway, worker and queue as users start them; a failed attempt is made again at once."""
+    settings = {"PADDOCK_BACKOFF_SECONDS": "0", "PADDOCK_MAX_ATTEMPTS": "2", "PADDOCK_PATH_KEYS": "on"}
     with local_stack(slots=2, simulator_options=("--models", "wire"), settings=settings) as running:
         yield running
 

@@ -15,7 +15,13 @@ from tasks.resources import get_resources
 from tests.integration.system import System, Worker
 from tests.simulator_process import SimulatorProcess
 
+LONGEST = "test_survival.py"
 MODELS = "alpha,beta,gamma=embedding"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, or one process would be left with it while the others have ended."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.fixture(scope="module")

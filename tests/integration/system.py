@@ -161,6 +161,8 @@ def all_text(value: Any) -> str:
     found = []
     for key in value.scan_iter("*"):
         kind = value.type(key)
+        if kind == "none":
+            continue  # it ended since it was listed
         read = {
             "string": value.get,
             "list": lambda key: value.lrange(key, 0, -1),
