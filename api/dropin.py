@@ -114,7 +114,7 @@ def _submit(wire: WireRequest, job_id: str, once: Once | None, *, durable: bool 
 
 
 def _prefers_async() -> bool:
-    preferences = ",".join(request.headers.getlist("Prefer")).split(",")
+    preferences = request.headers.get("Prefer", "").split(",")
     return any(_ASYNC.fullmatch(preference.strip()) for preference in preferences)
 
 
