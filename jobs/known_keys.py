@@ -30,9 +30,10 @@ class KnownKeys:
         return key.caller if key is not None and key.is_valid(now or utc_now()) else None
 
     def _recall(self, digest: str) -> KnownKey | None:
-        if self._changes != self._keys.changes:
-            self._changes = self._keys.changes
+        changes = self._keys.changes
+        if self._changes != changes:
             self._known = {}
+            self._changes = changes
         asked_at, known = time.monotonic(), self._known
         found_at, key = known.get(digest, (0.0, None))
         if key is not None and asked_at - found_at < KNOWN_FOR_SECONDS:

@@ -119,7 +119,8 @@ def _submit(dialect: str, clock: ColumnElement[Any], *, is_delayed: bool) -> Exe
             for name, value in {"released_at": clock, "published_at": clock, "due_at": due_at}.items()
         }
         values["publication"] = case((has_room, 1), else_=0)
-    place = null() if is_delayed else _place(values["model"], due_at, values["id"])
+    is_lined_up = JOBS.c.publication > 0
+    place = null() if is_delayed else case((is_lined_up, _place(values["model"], due_at, values["id"])))
     submit = make(JOBS).values(values).on_conflict_do_nothing()
     statement: Executable = submit.returning(*_AS_JOB, place.label("place"))
     return statement
@@ -129,12 +130,13 @@ def _place(model: Any, due_at: Any, job_id: Any) -> ColumnElement[Any]:
     """
     Its `queue_position` if it is lined up.
 
-    With the row, because a question of its own takes half as long as the whole submit.
+    With the row, because a question of its own takes half as long as the whole submit. The due time is
+    a subquery: Postgres reads its clock anew for every row that a comparison looks at, and uses no index.
     """
     other = JOBS.alias("other_job")
     ahead = select(other.c.id).where(
         *(_pending(other), other.c.released_at.is_not(None), other.c.model == model),
-        tuple_(other.c.due_at, other.c.id) < tuple_(due_at, job_id),
+        tuple_(other.c.due_at, other.c.id) < tuple_(select(due_at).scalar_subquery(), job_id),
     )
     return select(func.count()).select_from(ahead.limit(POSITION_CAP).subquery()).scalar_subquery()
 

@@ -2,12 +2,14 @@
 gunicorn's answer in one write: its head goes out together with the first piece of its body.
 
 gunicorn sends the two by themselves: a system call and a packet more for each answer, and a client
-that wakes up twice.
+that wakes up twice. Nothing of it counts beside a large piece, which would be copied.
 """
 
 from typing import Any
 
 from gunicorn.http import wsgi
+
+LARGE_BYTES = 65_536
 
 
 class _Pieces:
@@ -26,7 +28,7 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
     sock: Any
 
     def write(self, arg: Any) -> None:
-        if self.headers_sent:
+        if self.headers_sent or len(arg) > LARGE_BYTES:
             super().write(arg)
             return
         sock, pieces = self.sock, _Pieces()

@@ -1,5 +1,7 @@
 """Where a job stands that is held back; `test_queries.py` has those that are released."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import insert, inspect
 
@@ -74,6 +76,14 @@ def test_a_page_has_the_same_places(service: JobService) -> None:
     single = dict(zip(jobs, _places(service, jobs), strict=True))
     assert page == {job_id: place for job_id, place in single.items() if place is not None}
     assert [single[job_id] for job_id in jobs[-2:]] == [None, None]
+
+
+def test_no_job_stands_before_itself(database: Database) -> None:
+    """Whatever becomes of a due time between the database and Python."""
+    service = JobService(database, Policy(ageing_seconds=30.1))
+    moments = [NOW + timedelta(microseconds=100_003 * number) for number in range(40)]
+    jobs = [submit(service, priority=6, now=moment) for moment in moments]
+    assert _places(service, jobs) == list(range(40))
 
 
 def test_a_submit_tells_the_place(service: JobService) -> None:

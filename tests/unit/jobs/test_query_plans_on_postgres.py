@@ -144,6 +144,21 @@ def test_no_statement_reads_the_whole_table(crowded: JobService, name: str) -> N
         assert not plan.reads_all_jobs(), plan
 
 
+def test_a_submits_place_is_a_range_of_its_index(crowded: JobService) -> None:
+    """And no condition on each job of the model: with nothing ahead no limit would end that."""
+    (plan,) = _plans(crowded.database, lambda: submit(crowded, now=None))
+    (condition,) = [
+        step["Index Cond"] for step in _steps(plan.top) if step.get("Index Name") == "ix_jobs_position"
+    ]
+    assert "due_at" in condition
+
+
+def _steps(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield step
+    for below in step.get("Plans", []):
+        yield from _steps(below)
+
+
 def test_a_table_that_is_read_would_be_seen(crowded: JobService) -> None:
     """A condition that no index has."""
 

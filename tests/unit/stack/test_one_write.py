@@ -7,7 +7,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http import wsgi
 
-from stack.one_write import OneWrite, write_at_once
+from stack.one_write import LARGE_BYTES, OneWrite, write_at_once
 
 JSON = ("Content-Type", "application/json")
 
@@ -45,6 +45,14 @@ def test_a_stream_goes_out_piece_by_piece(sent: list[bytes]) -> None:
     answer.write(b"two")
     answer.close()
     assert sent[1:] == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+def test_a_large_piece_is_not_copied(sent: list[bytes]) -> None:
+    """It goes out behind the head, the very object."""
+    answer, large = _answer(sent), b"x" * (LARGE_BYTES + 1)
+    answer.start_response("200 OK", [JSON, ("Content-Length", str(len(large)))])
+    answer.write(large)
+    assert len(sent) == 2 and sent[1] is large
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified")])
