@@ -9,6 +9,7 @@ process of its own: one that mostly waits for something to come back, beside one
 """
 
 import argparse
+import os
 import random
 import secrets
 import subprocess
@@ -55,11 +56,16 @@ def _try(name: str, seed: int, *, short: bool) -> int:
 
 def _try_apart(names: Sequence[str], options: Sequence[str]) -> list[str]:
     """One after the other, told each as it ends; which of them are not met."""
-    failed = []
+    failed, kept = [], os.environ.get("CHAOS_KEEP")
     for name in names:
         command = [sys.executable, "-m", "chaos", name, *options]
         tried = subprocess.run(
-            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **({"CHAOS_KEEP": f"{kept}/{name}"} if kept else {})},
         )
         print(tried.stdout, end="", flush=True)
         if tried.returncode:

@@ -1,6 +1,7 @@
 """SIGKILL a whole worker, again and again, while two of them work off a backlog."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
@@ -49,7 +50,8 @@ def measure(random: Random, *, jobs: int = 1000, kills: int = 20) -> Iterator[Fi
         yield told("slowest taken back after, s", max(taken_back(machine, interrupted), default=0.0))
         yield at_most("generated to the end twice", generated_twice(machine, ids), kills * machine.slots)
         yield told("kills", kills)
-        struck = [job.attempts for job in machine.jobs().values()]
-        yield told("most often struck, one job", max(struck))
+        times = Counter(job.attempts for job in machine.jobs().values() if job.attempts)
+        yield told("jobs by how often they were struck", dict(sorted(times.items())))
         default = Settings.model_fields["max_attempts"].default
-        yield told(f"jobs that {default} attempts would not do for", sum(each >= default for each in struck))
+        beyond = sum(count for attempts, count in times.items() if attempts >= default)
+        yield told(f"jobs that {default} attempts would not do for", beyond)
