@@ -1,5 +1,8 @@
 """The Job API: submit, look, wait, listen, move, cancel, retry."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 from flask import Response, request
 from flask_openapi import APIBlueprint, Tag
 
@@ -117,8 +120,6 @@ def retry(path: JobPath) -> Response:
 @blueprint.get("/<job_id>/events/", responses=answers({200: "text/event-stream", 204: None}, 404, 422))
 def events(path: JobPath, query: EventsQuery) -> Response:
     """A job's status and tokens as they come; resumes after Last-Event-ID."""
-    view = view_own_job(path.job_id)
-    job = render_job(view, request.script_root)
     stream = JobStream(
         path.job_id,
         live=live_events(),
@@ -127,7 +128,19 @@ def events(path: JobPath, query: EventsQuery) -> Response:
         is_complete=status_reader(path.job_id),
         after=last_event_id(request.headers.get("Last-Event-ID") or query.last_event_id),
     )
-    if job.is_complete and stream.has_ended():
-        return Response(status=204)  # an EventSource that came back by itself: it has seen the end
+    with ExitStack() as closing:
+        subscription = closing.enter_context(live_events().subscribe(path.job_id))
+        job = render_job(view_own_job(path.job_id), request.script_root)
+        if job.is_complete and stream.has_ended():
+            return Response(status=204)  # an EventSource that came back by itself: it has seen the end
+        leaving = closing.pop_all()
+    frames = _leaving_at_the_end(stream.frames(job, subscription), leaving)
     headers = {"X-Accel-Buffering": "no"}
-    return Response(stream.frames(job), mimetype="text/event-stream", headers=headers)
+    response = Response(frames, mimetype="text/event-stream", headers=headers)
+    response.call_on_close(leaving.close)  # also one of which nothing was read
+    return response
+
+
+def _leaving_at_the_end(frames: Iterator[str], leaving: ExitStack) -> Iterator[str]:
+    with leaving:
+        yield from frames

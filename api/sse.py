@@ -110,23 +110,21 @@ class JobStream:
             entry["type"] == DONE and entry_order(entry_id) <= self._order for entry_id, entry in newest
         )
 
-    def frames(self, job: JobAnswer) -> Iterator[str]:
+    def frames(self, job: JobAnswer, subscription: Subscription) -> Iterator[str]:
         """
         Everything from `after` to the end.
 
         Args:
-            job: The job as it was just found.
+            job: The job as it was found since `subscription` began: what it was not yet is still to come.
         """
         self._job = job
         try:
-            yield frame(STATUS, to_json(job))
-            if job.is_complete:
-                yield from self._catch_up()
-            else:
-                with self._live.subscribe(self._job_id) as subscription:
-                    yield from self._catch_up()
-                    while not self._is_done:
-                        yield from self._next(subscription)
+            # Together with what there is already, in one write.
+            past = self._catch_up() if job.is_complete else self._kept()
+            yield frame(STATUS, to_json(job)) + next(past, "")
+            yield from past
+            while not self._is_done and not job.is_complete:
+                yield from self._next(subscription)
         except (SQLAlchemyError, JobNotFound) as error:
             # Too late for a problem: the stream ends, and its reader comes back with its last id.
             log.warning("events of job %s end early: %s", self._job_id, type(error).__name__)

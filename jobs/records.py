@@ -109,8 +109,7 @@ class Submitted:
 
     Attributes:
         publication: The message to publish: none for a job that is delayed, held back or was there already.
-        job: The new row, to be read: a row of all columns under a job's names, of which to make a Job
-            takes as long as to write it. None for one that was there already.
+        job: The new row, to be read as `jobs.statements.AS_JOB` says; None for one that was there already.
         queue_position: The new job's, at this moment; None for one that is held back or delayed.
         is_replay: An earlier submission with the same Idempotency-Key made it.
     """

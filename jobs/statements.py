@@ -55,7 +55,8 @@ def _pending(table: Any) -> ColumnElement[bool]:
 _PENDING = _pending(JOBS)
 _LINED_UP = and_(_PENDING, JOBS.c.due_at.is_not(None))
 _LINE = (JOBS.c.model, JOBS.c.key_id, JOBS.c.priority)
-_AS_JOB = [column.label(Job.__mapper__.get_property_by_column(column).key) for column in JOBS.c]
+# A row of these reads as a Job does, of which to make one takes longer than to find it.
+AS_JOB = [column.label(Job.__mapper__.get_property_by_column(column).key) for column in JOBS.c]
 _RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
 
 
@@ -122,7 +123,7 @@ def _submit(dialect: str, clock: ColumnElement[Any], *, is_delayed: bool) -> Exe
     is_lined_up = JOBS.c.publication > 0
     place = null() if is_delayed else case((is_lined_up, _place(values["model"], due_at, values["id"])))
     submit = make(JOBS).values(values).on_conflict_do_nothing()
-    statement: Executable = submit.returning(*_AS_JOB, place.label("place"))
+    statement: Executable = submit.returning(*AS_JOB, place.label("place"))
     return statement
 
 
