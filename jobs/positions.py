@@ -45,8 +45,9 @@ def _count(jobs: Select[Any], most: Any = POSITION_CAP) -> Any:
 _RELEASED = (
     select(Job.id).where(IS_PENDING, IS_RELEASED, Job.model == _OWN_MODEL).order_by(Job.due_at, Job.id)
 )
-_HELD_BEFORE = select(Job.id).where(
-    *(IS_HELD, Job.model == _OWN_MODEL, Job.key_id == _OWN_KEY),
+_HELD = select(Job.id).where(IS_HELD, Job.model == _OWN_MODEL)
+_HELD_OF_KEY = _HELD.where(Job.key_id == _OWN_KEY)
+_HELD_BEFORE = _HELD_OF_KEY.where(
     tuple_(Job.priority, Job.created_at, Job.id)
     < tuple_(bindparam("own_priority"), bindparam("own_created_at", type_=Instant), bindparam("own_id")),
 )
@@ -62,19 +63,19 @@ _COUNT_AHEAD = select(
 _COUNT_AHEAD_OF_HELD = select(_count(_RELEASED).label("released"), _count(_HELD_BEFORE).label("rank"))
 
 
+def _next_key(after: Any) -> Any:
+    """From key to key by the index; reading all of a large backlog would take as long as it is."""
+    key_ids = _HELD.with_only_columns(Job.key_id).where(Job.key_id > after)
+    return key_ids.order_by(Job.key_id).limit(1).scalar_subquery()
+
+
 def _count_of_others() -> Executable:
-    """Of each other key's backlog `most` jobs: from key to key by the index, until there are enough."""
-    held = select(Job.id).where(IS_HELD, Job.model == _OWN_MODEL)
-
-    def next_key(after: Any) -> Any:
-        key_ids = held.with_only_columns(Job.key_id).where(Job.key_id > after)
-        return key_ids.order_by(Job.key_id).limit(1).scalar_subquery()
-
-    keys = select(next_key("").label("key_id"), cast(0, BigInteger).label("ahead")).cte(recursive=True)
-    of_key = _count(held.where(Job.key_id == keys.c.key_id).correlate(keys), bindparam("most"))
+    """Of each other key's backlog `most` jobs, until there are enough."""
+    keys = select(_next_key("").label("key_id"), cast(0, BigInteger).label("ahead")).cte(recursive=True)
+    of_key = _count(_HELD.where(Job.key_id == keys.c.key_id).correlate(keys), bindparam("most"))
     ahead = cast(keys.c.ahead + case((keys.c.key_id == _OWN_KEY, 0), else_=of_key), BigInteger)
     is_on = and_(keys.c.key_id.is_not(None), keys.c.ahead < POSITION_CAP)
-    walk = keys.union_all(select(next_key(keys.c.key_id), ahead).where(is_on))
+    walk = keys.union_all(select(_next_key(keys.c.key_id), ahead).where(is_on))
     return select(func.max(walk.c.ahead))
 
 
@@ -110,13 +111,8 @@ def queue_positions(session: Session, found: Iterable[Job]) -> dict[str, int]:
     for model in {job.model for job in waiting}:
         own = [job for job in waiting if job.model == model]
         if any(job.due_at is not None for job in own):
-            line = (
-                select(Job.id)
-                .where(IS_PENDING, IS_RELEASED, Job.model == model)
-                .order_by(Job.due_at, Job.id)
-                .limit(POSITION_CAP)
-            )
-            ranks = {job_id: rank for rank, job_id in enumerate(session.execute(line).scalars())}
+            line = session.execute(_RELEASED.limit(POSITION_CAP), {"own_model": model}).scalars()
+            ranks = {job_id: rank for rank, job_id in enumerate(line)}
             positions |= {job.id: ranks.get(job.id, POSITION_CAP) for job in own if job.due_at is not None}
         backlog = _Backlog(session, model)
         positions |= {job.id: backlog.position(job) for job in own if is_held(job)}
@@ -149,20 +145,14 @@ class _Backlog:
 
     def _count_lined_up(self) -> int:
         if self._lined_up is None:
-            lined_up = select(Job.id).where(IS_PENDING, IS_RELEASED, Job.model == self._model)
-            self._lined_up = self._count(lined_up)
+            self._lined_up = self._ask(select(_count(_RELEASED))).scalar_one()
         return self._lined_up
 
     def _ranks_of(self, key_id: str) -> dict[str, int]:
         """The first jobs of a key's backlog in the order of their release."""
         if key_id not in self._ranks:
-            first = (
-                select(Job.id)
-                .where(IS_HELD, Job.model == self._model, Job.key_id == key_id)
-                .order_by(Job.priority, Job.created_at, Job.id)
-                .limit(POSITION_CAP)
-            )
-            found = self._session.execute(first).scalars()
+            in_order = _HELD_OF_KEY.order_by(Job.priority, Job.created_at, Job.id).limit(POSITION_CAP)
+            found = self._ask(in_order, key_id).scalars()
             self._ranks[key_id] = {job_id: rank for rank, job_id in enumerate(found)}
         return self._ranks[key_id]
 
@@ -170,23 +160,10 @@ class _Backlog:
         """How much each key has held back, counted to the cap."""
         if self._of_key is None:
             self._of_key = {}
-            key_id = self._next_key("")
-            while key_id is not None:
-                held = select(Job.id).where(IS_HELD, Job.model == self._model, Job.key_id == key_id)
-                self._of_key[key_id] = self._count(held)
-                key_id = self._next_key(key_id)
+            key_id = ""
+            while key_id := self._ask(select(_next_key(_OWN_KEY)), key_id).scalar_one():
+                self._of_key[key_id] = self._ask(select(_count(_HELD_OF_KEY)), key_id).scalar_one()
         return self._of_key
 
-    def _next_key(self, after: str) -> str | None:
-        """From key to key by the index; reading all of a large backlog would take as long as it is."""
-        following = (
-            select(Job.key_id)
-            .where(IS_HELD, Job.model == self._model, Job.key_id > after)
-            .order_by(Job.key_id)
-            .limit(1)
-        )
-        return self._session.execute(following).scalar_one_or_none()
-
-    def _count(self, jobs: Any) -> int:
-        counted = select(func.count()).select_from(jobs.limit(POSITION_CAP).subquery())
-        return self._session.execute(counted).scalar_one()
+    def _ask(self, statement: Select[Any], key_id: str | None = None) -> Any:
+        return self._session.execute(statement, {"own_model": self._model, "own_key": key_id})
