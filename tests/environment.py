@@ -1,7 +1,8 @@
 """
 Settings for the whole test run: imported before `settings`, so that no test meets the user's own.
 
-PADDOCK_TEST_DATABASE=postgres runs everything on a real Postgres instead of SQLite.
+PADDOCK_TEST_DATABASE=postgres runs everything on a real Postgres instead of SQLite. Other variables that
+begin with PADDOCK_TEST_ are counts of single tests, which say so themselves.
 """
 
 import atexit
@@ -15,7 +16,7 @@ FOLDER = Path(tempfile.mkdtemp(prefix="pdk", dir="/tmp"))  # short: a socket's p
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 for name in list(os.environ):
-    if name.startswith(("PADDOCK_", "OLLAMA_")) and name != "PADDOCK_TEST_DATABASE":
+    if name.startswith(("PADDOCK_", "OLLAMA_")) and not name.startswith("PADDOCK_TEST_"):
         del os.environ[name]
 os.environ.pop("DATABASE_URL", None)
 os.environ.pop("REDIS_URL", None)
