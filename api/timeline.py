@@ -26,7 +26,7 @@ _SENTENCES = {
     MODEL_LOADED: "model loaded, after {seconds:.2f} s",
     FIRST_TOKEN: "first token, after {seconds:.2f} s",
     ATTEMPT_FAILED: "attempt failed: {code}: {message}",
-    WORKER_LOST: "worker {worker} lost, run {claim}",
+    WORKER_LOST: "run {claim} lost: {message}",
     HANDED_BACK: "handed back by {worker}, run {claim}: {reason}",
     PRIORITY_CHANGED: "priority changed from {from} to {to}",
 }

@@ -6,7 +6,6 @@ let one of them win. Which rows a pass takes is a CTE: Postgres may run a subque
 that locks with SKIP LOCKED once for each row, and then its LIMIT limits nothing.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,6 @@ from jobs.instants import later
 from jobs.models import (
     IS_PENDING,
     IS_RELEASED,
-    IS_RUNNING,
     Attempt,
     Chord,
     ChordPart,
@@ -29,7 +27,7 @@ from jobs.models import (
     JobResult,
     Submission,
 )
-from jobs.records import Failure, Publication, Published, Untold
+from jobs.records import Publication, Published, Untold
 from jobs.service import JobService
 from jobs.states import Status
 
@@ -73,80 +71,14 @@ def republish(
     seen = (Job.id.in_(lost), IS_PENDING, IS_RELEASED)
     with service.database.writing() as session:
         rows = session.execute(select(Job).where(*seen).with_for_update()).scalars()
-        before = [row for row in _detached(session, rows) if row.publication == lost[row.id]]
+        before = [row for row in detached(session, rows) if row.publication == lost[row.id]]
         for row in before:
             history.keep(session, row, history.PUBLISHED)
         again = update(Job).where(Job.id.in_([row.id for row in before]))
         return changes.publications(session, again.values(**changes.publish(service.database.moment(now))))
 
 
-def reap_expired(service: JobService, *, now: datetime | None = None) -> tuple[list[Publication], list[str]]:
-    """
-    Take back the jobs whose worker stopped renewing; it costs them an attempt, so
-    that a job which kills its workers ends as failed (`worker_lost`).
-
-    Returns:
-        The messages to publish, at the serving end, for those that run again; the ids of those that failed.
-    """
-    again: list[Publication] = []
-    failed: list[str] = []
-    lapsed = (IS_RUNNING, Job.lease_until < service.database.moment(now))
-    asked_at = time.monotonic()
-    with service.database.reading() as session:  # asked often, and SQLite has one writer at a time
-        seen_at = session.execute(
-            select(service.database.moment(now)).select_from(Job).where(*lapsed).limit(1)
-        ).scalar()
-    # A database that has stood still until now has let nobody renew: what is lapsed is seen at the next
-    # look. Should it stand still only from here on, what has lapsed since then is none of this pass's.
-    if seen_at is None or time.monotonic() - asked_at > service.policy.lease_seconds / 2:
-        return again, failed
-    with service.database.writing() as session:
-        moment = service.database.moment(now)
-        lost = session.execute(
-            select(Job)
-            .where(IS_RUNNING, Job.lease_until < seen_at)
-            .order_by(Job.lease_until)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        ).scalars()
-        for row in _detached(session, lost):
-            failure = Failure("worker_lost", f"The worker {row.worker} stopped while it ran the job.")
-            attempts = row.attempts + 1
-            changes.record_attempt(
-                session, failure, job_id=row.id, claim=row.claim, worker=row.worker, moment=moment
-            )
-            statement = changes.run(row.id, row.claim).values(attempts=attempts)
-            if attempts >= service.policy.max_attempts:
-                session.execute(statement.values(**changes.failure(failure, moment)))
-                failed.append(row.id)
-            else:
-                history.keep(session, row, history.PUBLISHED)
-                back = {"status": Status.PENDING, "lease_until": None, **changes.publish(moment)}
-                again += changes.publications(session, statement.values(**back))
-    return again, failed
-
-
-def cut_leases(
-    service: JobService, worker: str, *, within_seconds: float, now: datetime | None = None
-) -> int:
-    """
-    Let the leases of a worker that seems to be gone end soon; a run that is alive renews its own.
-
-    Returns:
-        How many were shortened.
-    """
-    soon = later(service.database.moment(now), within_seconds)
-    statement = (
-        update(Job)
-        .where(IS_RUNNING, Job.worker == worker, Job.lease_until > soon)
-        .values(lease_until=soon)
-        .returning(Job.id)
-    )
-    with service.database.writing() as session:
-        return len(session.execute(statement).all())
-
-
-def _detached(session: Session, rows: Iterable[Job]) -> list[Job]:
+def detached(session: Session, rows: Iterable[Job]) -> list[Job]:
     """Rows as they were found, whatever is changed about them."""
     found = list(rows)
     session.expunge_all()

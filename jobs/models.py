@@ -66,6 +66,8 @@ class Job(Base):
     # The run. `claim` is the fencing token and only grows; `attempts` is the budget.
     claim: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    # Of the attempts, lost together with their whole worker: `Policy.is_spent`.
+    worker_losses: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(255))
     started_at: Mapped[datetime | None]

@@ -8,6 +8,8 @@ from typing import Any
 from jobs.models import Job
 from jobs.states import Status
 
+LOSSES_FOR_A_RETRY = 5  # lost together with their worker, of the runs that a retry may cost
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -18,6 +20,25 @@ class Policy:
     backoff_seconds: tuple[float, ...] = (2.0, 4.0, 8.0)
     ageing_seconds: float = 30.0
     line_up: int = 1000
+
+    @property
+    def max_worker_losses(self) -> int:
+        """How many runs a job may lose together with their whole worker; none, if it may run once only."""
+        return LOSSES_FOR_A_RETRY * (self.max_attempts - 1)
+
+    def is_spent(self, attempts: int, worker_losses: int) -> bool:
+        """
+        Whether a job has had all its attempts.
+
+        A run that failed, or whose process alone was lost, is the job's own affair. With a whole worker
+        all its jobs are lost, and whoever killed it is rarely one of them: that is held against a job
+        only when it has been there too often.
+
+        Args:
+            attempts: Runs that failed or were lost.
+            worker_losses: Of these, lost together with their whole worker.
+        """
+        return attempts - worker_losses >= self.max_attempts or worker_losses > self.max_worker_losses
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,7 @@ class Claimed:
     priority: int
     needs_next: bool  # of the key's jobs of this kind few are lined up, and more wait for being released
     attempts: int
+    worker_losses: int
     timeout_seconds: float | None
     input: Mapping[str, Any]
     canvas: Mapping[str, Any] | None

@@ -179,7 +179,7 @@ class JobService:
             The job's new status: PENDING until its back-off is over, or FAILED; None for a stale run.
         """
         attempts = claimed.attempts + 1
-        again = failure.is_retryable and attempts < self.policy.max_attempts
+        again = failure.is_retryable and not self.policy.is_spent(attempts, claimed.worker_losses)
         with self.database.writing() as session:
             moment = self.database.moment(now)
             statement = changes.run(claimed.job_id, claimed.claim).values(attempts=attempts, lease_until=None)
@@ -187,7 +187,8 @@ class JobService:
                 before = history.lock_row(session, Job.id == claimed.job_id, Job.claim == claimed.claim)
                 if before is not None:
                     history.keep(session, before, history.RELEASED, history.PUBLISHED)
-                wait = backoff_seconds(attempts, self.policy.backoff_seconds)
+                own = attempts - claimed.worker_losses
+                wait = backoff_seconds(own, self.policy.backoff_seconds)
                 statement = statement.values(
                     status=Status.PENDING, released_at=None, due_at=None, not_before=later(moment, wait)
                 )
@@ -309,6 +310,7 @@ class JobService:
             .values(
                 status=Status.PENDING,
                 attempts=0,
+                worker_losses=0,
                 not_before=None,
                 deadline_at=None,
                 started_at=None,

@@ -106,6 +106,7 @@ def _submit(dialect: str, clock: ColumnElement[Any], *, is_delayed: bool) -> Exe
         "deadline_at": later(clock, bindparam("deadline_seconds", type_=Double)),
         "claim": 0,
         "attempts": 0,
+        "worker_losses": 0,
         "successors_pending": False,
     }
     if is_delayed:
@@ -205,6 +206,7 @@ def _claim(clock: ColumnElement[Any], lease_until: ColumnElement[Any]) -> Execut
             JOBS.c.priority,
             and_(_is_held(*_LINE), _is_short(*_LINE)).label("needs_next"),
             JOBS.c.attempts,
+            JOBS.c.worker_losses,
             JOBS.c.timeout_seconds,
             _of_payload(PAYLOADS.c.input),
             _of_payload(PAYLOADS.c.canvas),

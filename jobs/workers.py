@@ -47,6 +47,7 @@ class WorkerReport:
     is_simulated: bool = False
     ollama_version: str | None = None
     models: list[InstalledModel] = field(default_factory=list)
+    since: float = 0.0  # seconds since the epoch: from when on it has been there to report
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -65,11 +66,13 @@ def withdraw_worker(client: Any, name: str) -> None:
     client.hdel(WORKERS_KEY, name)
 
 
-def live_workers(client: Any, *, now: datetime | None = None) -> list[WorkerReport]:
-    """The workers that reported within STALE_SECONDS, by name."""
+def live_workers(
+    client: Any, *, within_seconds: float = STALE_SECONDS, now: datetime | None = None
+) -> list[WorkerReport]:
+    """The workers that have reported lately, by name."""
     moment = (now or utc_now()).timestamp()
     reports = [WorkerReport.from_json(text) for text in client.hvals(WORKERS_KEY)]
-    return sorted((r for r in reports if moment - r.reported_at <= STALE_SECONDS), key=lambda r: r.name)
+    return sorted((r for r in reports if moment - r.reported_at <= within_seconds), key=lambda r: r.name)
 
 
 def stale_workers(client: Any, *, now: datetime | None = None) -> list[str]:

@@ -90,6 +90,7 @@ def test_a_killed_worker_loses_nothing(system: System, own_worker: Worker) -> No
     jobs = [system.job(job_id) for job_id in ids]
     assert not system.redis.exists("unacked")  # kombu's own key, one for all workers
     assert sum(job.claim - 1 for job in jobs) == sum(job.attempts for job in jobs) <= SLOTS
+    assert [job.worker_losses for job in jobs] == [job.attempts for job in jobs]  # held against none of them
     assert sum(system.generated(job.id) - 1 for job in jobs) <= SLOTS
 
 
@@ -104,7 +105,8 @@ def test_a_killed_child_costs_its_job_one_attempt(system: System, own_worker: Wo
         killed = time.monotonic()
         eventually(lambda: len(system.ollama.started(job=result.id)) == 2, within=10)
         assert time.monotonic() - killed < 10
-        assert system.job(result.id).attempts == 1
+        job = system.job(result.id)
+        assert (job.attempts, job.worker_losses) == (1, 0)
     finally:
         system.ollama.control(tokens_per_second=0)
         result.revoke(terminate=True)

@@ -8,7 +8,7 @@ that ran is taken back by the reaper, when its lease has lapsed.
 
 import logging
 
-from jobs.housekeeping import cut_leases
+from jobs.reaping import cut_leases
 from jobs.workers import stale_workers
 from tasks.taken_messages import give_back
 from worker.keeper.keeper import Keeper

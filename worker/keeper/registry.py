@@ -31,6 +31,7 @@ class Registry:
     models: list[InstalledModel] = field(default_factory=list)
     inventory: Inventory = field(default_factory=Inventory)
     version: str | None = None
+    _since: float = field(default_factory=time.time)
     _told: Inventory | None = None
     _tell_at: float = 0.0
     _stored: list[InstalledModel] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Registry:
             is_simulated=SIMULATED_VERSION_MARK in (self.version or ""),
             ollama_version=self.version,
             models=self.models,
+            since=self._since,
         )
         try:
             report_worker(self.keeper.redis, report)

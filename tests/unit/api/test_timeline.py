@@ -44,7 +44,7 @@ def test_a_job_that_waits_is_drawn_up_to_now() -> None:
         (
             "worker_lost",
             {"worker": "w1", "claim": 2, "code": "x", "message": "y"},
-            "worker w1 lost, run 2",
+            "run 2 lost: y",
         ),
         (
             "handed_back",

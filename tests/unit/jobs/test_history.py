@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import func, select
 
 from jobs.history import Moment, Span, read_history, spans
-from jobs.housekeeping import purge_completed, reap_expired, release_due, republish
+from jobs.housekeeping import purge_completed, release_due, republish
 from jobs.models import HistoryEntry, Job
+from jobs.reaping import reap_expired
 from jobs.records import Outcome
 from jobs.service import JobService
 from jobs.states import Status

@@ -2,18 +2,15 @@
 
 import threading
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
 
 from jobs import housekeeping
 from jobs.housekeeping import (
-    cut_leases,
     expire_due,
     published_before,
     purge_completed,
-    reap_expired,
     release_due,
     republish,
     untold_successors,
@@ -25,12 +22,10 @@ from jobs.service import JobService
 from jobs.states import Status
 from tests.support.jobs import (
     FAILURE,
-    LEASE,
     NOW,
     OUTCOME,
     SECOND,
     WORKER,
-    attempts,
     claim,
     make,
     row,
@@ -38,7 +33,6 @@ from tests.support.jobs import (
     submit,
 )
 
-LAPSED = NOW + LEASE + timedelta(microseconds=1)
 DAY = timedelta(days=1)
 
 
@@ -160,101 +154,6 @@ def test_messages_are_looked_for_after_a_while(service: JobService) -> None:
     assert [found.job_id for found in published_before(service, seconds_ago=5, limit=9)] == [older, old]
     assert [found.job_id for found in published_before(service, seconds_ago=5, limit=1)] == [older]
     assert young not in {found.job_id for found in published_before(service, seconds_ago=5, limit=9)}
-
-
-# --- reap -------------------------------------------------------------------------------------------
-
-
-def test_a_lost_lease_is_requeued(service: JobService) -> None:
-    """A job whose worker stopped renewing goes back to its queue at the cost of an attempt."""
-    claimed = running(service)
-    again, failed = reap_expired(service, now=LAPSED)
-    assert ([found.job_id for found in again], failed) == ([claimed.job_id], [])
-    assert (again[0].publication, again[0].due_at) == (2, NOW + 150 * SECOND)
-    job = row(service, claimed.job_id)
-    assert (job.status, job.attempts, job.publication, job.lease_until) == (Status.PENDING, 1, 2, None)
-    (attempt,) = attempts(service, claimed.job_id)
-    assert (attempt.claim, attempt.code, attempt.worker) == (1, "worker_lost", WORKER)
-    assert (attempt.started_at, attempt.ended_at) == (NOW, LAPSED)
-    assert WORKER in attempt.message
-
-
-def test_a_lease_holds_until_its_last_moment_beside_one_that_has_ended(service: JobService) -> None:
-    """The look that finds something takes no more than has lapsed."""
-    lapsed = running(service)
-    just_so = claim(service, submit(service), now=LAPSED - LEASE)
-    again, _ = reap_expired(service, now=LAPSED)
-    assert [found.job_id for found in again] == [lapsed.job_id]
-    assert row(service, just_so.job_id).status == Status.PROCESSING
-
-
-def test_a_lease_holds_until_its_last_moment(service: JobService) -> None:
-    """Nothing is taken back early."""
-    claimed = running(service)
-    assert reap_expired(service, now=NOW + LEASE) == ([], [])
-    assert row(service, claimed.job_id).status == Status.PROCESSING
-
-
-@pytest.mark.parametrize(("seconds", "count"), [(2.5, 1), (2.6, 0)])
-def test_a_database_that_stood_still_lapses_no_lease(
-    service: JobService, monkeypatch: pytest.MonkeyPatch, seconds: float, count: int
-) -> None:
-    """Its late answer says how long nobody could renew; the next look takes back what is still lapsed."""
-    running(service)
-    clock = iter([100.0, 100.0 + seconds, 200.0, 200.0])
-    monkeypatch.setattr(housekeeping, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    assert len(reap_expired(service, now=LAPSED)[0]) == count
-    assert len(reap_expired(service, now=LAPSED)[0]) == 1 - count
-
-
-def test_a_lease_that_is_gone_is_reaped_once(service: JobService) -> None:
-    """The second pass finds nothing."""
-    running(service)
-    reap_expired(service, now=LAPSED)
-    assert reap_expired(service, now=LAPSED) == ([], [])
-
-
-def test_the_leases_of_a_worker_that_seems_gone_end_soon(service: JobService) -> None:
-    """Its own alone, none gets longer, and a run that is alive renews."""
-    ours, alive, late = running(service), running(service), running(service)
-    other = claim(service, submit(service), worker="w2@gpu")
-    moment = NOW + 2 * SECOND
-    assert cut_leases(service, WORKER, within_seconds=2.0, now=moment) == 3
-    assert cut_leases(service, WORKER, within_seconds=2.5, now=moment) == 0
-    assert row(service, ours.job_id).lease_until == NOW + 4 * SECOND
-    assert row(service, other.job_id).lease_until == NOW + LEASE
-    assert service.renew(alive.job_id, alive.claim, now=NOW + 3 * SECOND)
-    again, _ = reap_expired(service, now=NOW + 4.1 * SECOND)
-    assert {found.job_id for found in again} == {ours.job_id, late.job_id}
-
-
-def test_a_job_that_kills_its_workers_fails(service: JobService) -> None:
-    """After the last attempt it is failed as worker_lost, and who waits for it is to be told."""
-    job_id = submit(service, has_successors=True)
-    for number in range(1, 4):
-        claim(service, job_id)
-        again, failed = reap_expired(service, now=LAPSED)
-        assert ([found.job_id for found in again], failed) == (
-            ([job_id], []) if number < 3 else ([], [job_id])
-        )
-    job = row(service, job_id)
-    assert (job.status, job.attempts, job.error_code) == (Status.FAILED, 3, "worker_lost")
-    assert (job.completed_at, job.lease_until, job.successors_pending) == (LAPSED, None, True)
-    assert len(attempts(service, job_id)) == 3
-
-
-@pytest.mark.usefixtures("batch_of_two")
-def test_a_pass_of_the_reaper_is_limited(service: JobService) -> None:
-    """It takes the leases that ended first, and the rest the next time."""
-    ended: list[str] = []
-    for seconds in (2, 0, 1):
-        job_id = submit(service)
-        claim(service, job_id, now=NOW + seconds * SECOND)
-        ended.append(job_id)
-    last, *first = ended
-    moment = NOW + 60 * SECOND
-    assert {found.job_id for found in reap_expired(service, now=moment)[0]} == set(first)
-    assert [found.job_id for found in reap_expired(service, now=moment)[0]] == [last]
 
 
 # --- expire -----------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from jobs.housekeeping import (
     expire_due,
     published_before,
     purge_completed,
-    reap_expired,
     release_due,
     republish,
     untold_successors,
@@ -26,6 +25,7 @@ from jobs.housekeeping import (
 from jobs.listing import JobFilter, list_jobs
 from jobs.positions import queue_position, queue_positions
 from jobs.queries import count_pending, view_job
+from jobs.reaping import reap_expired
 from jobs.records import Policy
 from jobs.scheduling.window import Line
 from jobs.service import JobService

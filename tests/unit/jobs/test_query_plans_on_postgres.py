@@ -15,9 +15,9 @@ from sqlalchemy import event, text
 
 from jobs.database import Database
 from jobs.forecast import read_loading, read_paces
-from jobs.housekeeping import reap_expired
 from jobs.instants import utc_now
 from jobs.queues import running_jobs
+from jobs.reaping import reap_expired
 from jobs.records import Policy
 from jobs.scheduling.window import Line
 from jobs.service import JobService

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.housekeeping import reap_expired
+from jobs.reaping import reap_expired
 from jobs.records import Claimed, Failure, Outcome, Policy
 from jobs.service import JobService
 from jobs.states import Status
@@ -57,6 +57,7 @@ def test_a_claim_brings_all_that_a_run_needs(service: JobService) -> None:
         priority=5,
         needs_next=False,
         attempts=0,
+        worker_losses=0,
         timeout_seconds=None,
         input={"messages": [{"role": "user", "content": "Hi"}]},
         canvas=canvas,

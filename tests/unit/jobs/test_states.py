@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from jobs.errors import JobsError
-from jobs.housekeeping import expire_due, reap_expired, release_due, republish
+from jobs.housekeeping import expire_due, release_due, republish
+from jobs.reaping import reap_expired
 from jobs.records import Claimed
 from jobs.service import JobService
 from jobs.states import FINAL, TRANSITIONS, Status, sources_of
@@ -29,8 +30,18 @@ def _claimed(service: JobService, job_id: str) -> Claimed:
     """What the last run of this job would hold in its hands."""
     job = row(service, job_id)
     started_at = job.started_at or NOW
+    of_job = (job.task, job.kind, job.model, job.key_id, 5)
     return Claimed(
-        job_id, job.claim, started_at, job.task, job.kind, job.model, job.key_id, 5, False, 0, None, {}, None
+        job_id,
+        job.claim,
+        started_at,
+        *of_job,
+        needs_next=False,
+        attempts=0,
+        worker_losses=0,
+        timeout_seconds=None,
+        input={},
+        canvas=None,
     )
 
 

@@ -9,8 +9,9 @@ from sqlalchemy.exc import OperationalError
 
 from jobs.answers import Answers, answers_key
 from jobs.errors import JobFailed
-from jobs.housekeeping import reap_expired, release_due
+from jobs.housekeeping import release_due
 from jobs.instants import utc_now
+from jobs.reaping import reap_expired
 from jobs.states import Status
 from jobs.workers import InstalledModel, WorkerReport, report_worker
 from ollama_client import errors

@@ -641,7 +641,11 @@ def _known(keeper: Keeper) -> list[Model]:
 
 def test_a_worker_reports_its_ollama(keeper: Keeper, ollama: FakeTransport) -> None:
     """To Redis for everybody, to the database for later."""
-    report = Registry(keeper).run_once()
+    began_at = time.time()
+    watched = Registry(keeper)
+    assert watched.run_once().since == watched.run_once().since  # from when on it has been there
+    report = watched.run_once()
+    assert began_at <= report.since <= report.reported_at
     assert live_workers(keeper.redis) == [report]
     assert (report.name, report.ollama_healthy, report.ollama_version) == ("w1@gpu", True, "0.24.0")
     assert report.models == [InstalledModel("alpha", 5, can_complete=True, is_loaded=True)]
