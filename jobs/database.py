@@ -7,6 +7,7 @@ the last second runs again. Writers begin IMMEDIATE, or two that read first coul
 never both upgrade.
 """
 
+import json
 import sqlite3
 import threading
 import time
@@ -29,6 +30,17 @@ _ASK_AGAIN_SECONDS = 0.001
 # second, so this number of pages (80 MB) is only reached without any keeper.
 _OWN_CHECKPOINT_PAGES = 20_000
 _SYNCHRONOUS = "paddock_synchronous"  # of a transaction that writes: FULL or NORMAL
+
+
+class Serialised(str):
+    """JSON as text already: made before the transaction that writes it, in which others wait for the lock."""
+
+    __slots__ = ()
+
+
+def serialise(value: Any) -> str:
+    """JSON for a column, by now at the latest."""
+    return value if isinstance(value, Serialised) else json.dumps(value)
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ _NOTICE_A_DEAD_HOST = {
 
 def engine_options(url: str, connections: Connections = _DEFAULT, *, pooled: bool = True) -> dict[str, Any]:
     """Arguments of `create_engine` for this database, the same in every process."""
-    options: dict[str, Any] = {"hide_parameters": True}  # prompts: errors are logged
+    # Parameters are prompts, and errors are logged.
+    options: dict[str, Any] = {"hide_parameters": True, "json_serializer": serialise}
     if make_url(url).get_backend_name() == "sqlite":
         return options | {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
     options["connect_args"] = {
@@ -193,6 +206,22 @@ class Database:
         """The same as `writing` for statements that need no session: the ones of `jobs.statements`."""
         with (self._durable if durable else self._volatile).begin() as connection:
             yield connection
+
+    @contextmanager
+    def rehearsing(self) -> Iterator[Connection]:
+        """
+        A connection of SQLite's on which statements that write are prepared and then refused.
+
+        Who compiles them and reads the schema for the first time while it holds the write lock holds
+        it several times as long.
+        """
+        with self.engine.connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.execute("PRAGMA query_only=ON").close()
+            try:
+                yield connection
+            finally:
+                raw.execute("PRAGMA query_only=OFF").close()
 
     @property
     def clock(self) -> ColumnElement[datetime]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from jobs import changes, history
@@ -52,6 +52,8 @@ def release_due(service: JobService, *, now: datetime | None = None) -> list[Pub
         .where(Job.id.in_(select(due.c.id)), *waiting)
         .values(not_before=None, **released, **changes.publish(moment))
     )
+    if not _is_there(service, *waiting, Job.not_before <= moment):
+        return []
     with service.database.writing() as session:
         return changes.publications(session, statement)
 
@@ -76,6 +78,12 @@ def republish(
             history.keep(session, row, history.PUBLISHED)
         again = update(Job).where(Job.id.in_([row.id for row in before]))
         return changes.publications(session, again.values(**changes.publish(service.database.moment(now))))
+
+
+def _is_there(service: JobService, *conditions: ColumnElement[bool]) -> bool:
+    """Whether there is such a job; asked each second, and SQLite has one writer at a time."""
+    with service.database.reading() as session:
+        return session.execute(select(Job.id).where(*conditions).limit(1)).first() is not None
 
 
 def detached(session: Session, rows: Iterable[Job]) -> list[Job]:
@@ -107,6 +115,8 @@ def expire_due(service: JobService, *, now: datetime | None = None) -> list[str]
         )
         .returning(Job.id)
     )
+    if not _is_there(service, IS_PENDING, Job.deadline_at <= moment):
+        return []
     with service.database.writing() as session:
         return list(session.execute(statement).scalars())
 

@@ -7,16 +7,18 @@ makes the results of older runs void. Housekeeping's changes are in `housekeepin
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
 import uuid_utils
-from sqlalchemy import delete, select, update
+from sqlalchemy import Executable, delete, select, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from jobs import changes, history, idempotency
-from jobs.database import Database
+from jobs.database import Database, Serialised, serialise
 from jobs.errors import AlreadyComplete, JobNotFound, JobsError, NotPending, StillActive
 from jobs.group_commit import GroupCommit
 from jobs.history import Moment
@@ -97,7 +99,11 @@ class JobService:
             values["due_seconds"] = request.priority * self.policy.ageing_seconds
             values["line_up"] = self.policy.line_up
         statement = self._do.submit_delayed if is_delayed else self._do.submit
-        payload = {"job_id": job_id, "input": request.generation_input(), "canvas": canvas}
+        payload = {
+            "job_id": job_id,
+            "input": Serialised(serialise(request.generation_input())),
+            "canvas": Serialised(serialise(canvas)),
+        }
 
         def write(connection: Connection) -> tuple[Any, Any]:
             if once is not None:
@@ -152,22 +158,30 @@ class JobService:
         The same transaction notes that successors are still to be told, so that what a
         crash leaves unsent is sent later.
         """
-        values = {
-            "of_job": job_id,
-            "of_claim": claim,
-            "new_processing_seconds": outcome.processing_seconds,
-            "new_load_seconds": outcome.load_seconds,
-            "new_first_token_seconds": outcome.first_token_seconds,
-            "new_prompt_tokens": outcome.prompt_tokens,
-            "new_output_tokens": outcome.output_tokens,
-            "new_tokens_per_second": outcome.tokens_per_second,
-        }
-        result = {"job_id": job_id, "result": outcome.result, "result_data": outcome.result_data}
+        values, result = _finished(job_id, claim, outcome)
         with self.database.transaction(durable=False) as connection:
             if not connection.execute(self._do.finish, {**values, **self.database.at(now)}).first():
                 return False
             connection.execute(self._do.result, result)
             return True
+
+    def rehearse(self) -> None:
+        """Prepare what a run writes, for a process whose first run is still to come; only SQLite needs it."""
+        if self.database.engine.dialect.name != "sqlite":
+            return
+        run = {"of_job": "", "of_claim": 0, "lease_seconds": 0.0}
+        finished, result = _finished("", 0, Outcome(result={}, result_data=None, processing_seconds=0.0))
+        steps: tuple[tuple[Executable, dict[str, Any]], ...] = (
+            (self._do.claim, {"of_job": "", "of_publication": 0, "by_worker": "", "lease_seconds": 0.0}),
+            (self._do.renew, run),
+            (self._do.finish, finished),
+        )
+        with self.database.rehearsing() as connection:
+            for statement, values in steps:
+                with suppress(OperationalError):
+                    connection.execute(statement, {**values, **self.database.at(None)})
+            with suppress(OperationalError):
+                connection.execute(self._do.result, result)
 
     def fail_attempt(
         self, claimed: Claimed, failure: Failure, *, worker: str, now: datetime | None = None
@@ -341,6 +355,26 @@ class JobService:
                 .where(Job.id == job_id, Job.successors_pending.is_(True))
                 .values(successors_pending=False)
             )
+
+
+def _finished(job_id: str, claim: int, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the row and the result of a finished run say."""
+    values = {
+        "of_job": job_id,
+        "of_claim": claim,
+        "new_processing_seconds": outcome.processing_seconds,
+        "new_load_seconds": outcome.load_seconds,
+        "new_first_token_seconds": outcome.first_token_seconds,
+        "new_prompt_tokens": outcome.prompt_tokens,
+        "new_output_tokens": outcome.output_tokens,
+        "new_tokens_per_second": outcome.tokens_per_second,
+    }
+    result = {
+        "job_id": job_id,
+        "result": Serialised(serialise(outcome.result)),
+        "result_data": Serialised(serialise(outcome.result_data)),
+    }
+    return values, result
 
 
 def _explain(session: Session, job_id: str, unless_complete: type[JobsError] = AlreadyComplete) -> NoReturn:

@@ -42,6 +42,7 @@ def start_child(worker: str) -> Child:
         events=EventStream(resources.events, worker),
         context_sizes=ContextSizes(resources.redis, worker),
     )
+    resources.service.rehearse()
     child.lease.start()
     child.events.start()
     _children[:] = [child]

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, create_engine
 from sqlalchemy.pool import QueuePool
 
-from jobs.database import Database, prepare_engine
+from jobs.database import Database, prepare_engine, serialise
 from jobs.instants import utc_now
 from jobs.models import Base
 
@@ -19,6 +19,7 @@ class MemoryDatabase(Database):
         engine = create_engine(
             "sqlite://",
             hide_parameters=True,
+            json_serializer=serialise,
             poolclass=QueuePool,
             pool_size=1,
             max_overflow=0,
