@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from jobs.instants import Instant, utc_now
+from jobs.prepared import translated
 
 BUSY_TIMEOUT_SECONDS = 30
 _ASK_AGAIN_SECONDS = 0.001
@@ -112,7 +113,16 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     if _begin_writing(connection):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _take_lock(connection)
+
+
+def _take_lock(connection: Connection) -> None:
+    """Wait for the write lock inside SQLite."""
+    raw: Any = connection.connection.dbapi_connection
+    try:
+        raw.execute("BEGIN IMMEDIATE").close()
+    except sqlite3.Error as error:
+        raise translated(error, connection, "BEGIN IMMEDIATE") from error
 
 
 def _begin_writing(connection: Connection) -> bool:
@@ -144,7 +154,7 @@ class _PatientBegin:
             try:
                 while not _took_lock(raw):
                     if time.monotonic() > deadline:
-                        connection.exec_driver_sql("BEGIN IMMEDIATE")  # whose error is SQLAlchemy's
+                        _take_lock(connection)
                         break
                     time.sleep(_ASK_AGAIN_SECONDS)
             finally:

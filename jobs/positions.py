@@ -28,11 +28,12 @@ from sqlalchemy.orm import Session
 
 from jobs.instants import Instant
 from jobs.models import IS_HELD, IS_PENDING, IS_RELEASED, Job
+from jobs.prepared import Prepared
 from jobs.states import Status
 
 POSITION_CAP = 1000  # counting further costs milliseconds at a large backlog, and tells nobody more
 
-# Built once: these are part of every answer about a waiting job.
+# Prepared: these are part of every answer about a waiting job.
 _OWN_MODEL: ColumnElement[str] = bindparam("own_model")
 _OWN_KEY: ColumnElement[str] = bindparam("own_key")
 
@@ -51,16 +52,22 @@ _HELD_BEFORE = _HELD_OF_KEY.where(
     tuple_(Job.priority, Job.created_at, Job.id)
     < tuple_(bindparam("own_priority"), bindparam("own_created_at", type_=Instant), bindparam("own_id")),
 )
-_COUNT_AHEAD = select(
-    _count(
-        # In this form ix_jobs_position serves it; with OR, SQLite reads every pending row (4 ms at 30,000).
-        _RELEASED.where(
-            tuple_(Job.due_at, Job.id) < tuple_(bindparam("own_due_at", type_=Instant), bindparam("own_id")),
-            Job.id != bindparam("own_id"),  # whose due time may have lost its last bit on the way to Python
+_COUNT_AHEAD = Prepared(
+    select(
+        _count(
+            # ix_jobs_position serves this form; with OR, SQLite reads every pending row (4 ms at 30,000).
+            _RELEASED.where(
+                tuple_(Job.due_at, Job.id)
+                < tuple_(bindparam("own_due_at", type_=Instant), bindparam("own_id")),
+                Job.id
+                != bindparam("own_id"),  # whose due time may have lost its last bit on the way to Python
+            )
         )
     )
 )
-_COUNT_AHEAD_OF_HELD = select(_count(_RELEASED).label("released"), _count(_HELD_BEFORE).label("rank"))
+_COUNT_AHEAD_OF_HELD = Prepared(
+    select(_count(_RELEASED).label("released"), _count(_HELD_BEFORE).label("rank"))
+)
 
 
 def _next_key(after: Any) -> Any:
@@ -79,7 +86,7 @@ def _count_of_others() -> Executable:
     return select(func.max(walk.c.ahead))
 
 
-_COUNT_OF_OTHERS = _count_of_others()
+_COUNT_OF_OTHERS = Prepared(_count_of_others())
 
 
 def queue_position(connection: Connection, job: Job) -> int | None:
@@ -93,14 +100,14 @@ def queue_position(connection: Connection, job: Job) -> int | None:
     if is_held(job):
         own |= {"own_key": job.key_id}
         rank_of = {"own_priority": job.priority, "own_created_at": job.created_at}
-        released, rank = connection.execute(_COUNT_AHEAD_OF_HELD, own | rank_of).one()
+        released, rank = _COUNT_AHEAD_OF_HELD.run(connection, own | rank_of)[0]
         if released + rank < POSITION_CAP and rank:
-            rank += connection.execute(_COUNT_OF_OTHERS, own | {"most": rank}).scalar_one()
+            rank += _COUNT_OF_OTHERS.scalar(connection, own | {"most": rank})
         place: int = min(released + rank, POSITION_CAP)
         return place
     if job.status != Status.PENDING or job.due_at is None:
         return None
-    ahead: int = connection.execute(_COUNT_AHEAD, own | {"own_due_at": job.due_at}).scalar_one()
+    ahead: int = _COUNT_AHEAD.scalar(connection, own | {"own_due_at": job.due_at})
     return ahead
 
 

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 
 from jobs.models import IS_PENDING, Attempt, Job, JobPayload, JobResult, Model
 from jobs.positions import queue_position
+from jobs.prepared import Prepared
 from jobs.results import with_data
 from jobs.statements import AS_JOB, JOBS
 from jobs.states import Status
 
-_BY_ID = select(*AS_JOB).where(JOBS.c.id == bindparam("of_job"))  # built once: pollers ask it all day
+_BY_ID = Prepared(select(*AS_JOB).where(JOBS.c.id == bindparam("of_job")))  # pollers ask it all day
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class JobView:
 
 def find_job(session: Session, job_id: str) -> Job | None:
     """The job as it is now, to be read: a row of all columns under a job's names."""
-    row = session.connection().execute(_BY_ID, {"of_job": job_id}).one_or_none()
-    return cast("Job | None", row)
+    return cast("Job | None", _BY_ID.one_or_none(session.connection(), {"of_job": job_id}))
 
 
 def read_status(session: Session, job_id: str) -> Status | None:

@@ -110,9 +110,9 @@ class JobService:
                 earlier = idempotency.note(connection, key_id, once, job_id)
                 if earlier is not None:
                     return None, earlier
-            row = connection.execute(statement, {**values, **self.database.at(now)}).one_or_none()
+            row = statement.one_or_none(connection, {**values, **self.database.at(now)})
             if row is not None:
-                connection.execute(self._do.payload, payload)
+                self._do.payload.run(connection, payload)
             return row, None
 
         row, earlier = self._submits.run(write, durable=durable)
@@ -135,14 +135,14 @@ class JobService:
             "lease_seconds": self.policy.lease_seconds,
         }
         with self.database.transaction(durable=False) as connection:
-            row = connection.execute(self._do.claim, {**values, **self.database.at(now)}).one_or_none()
-        return None if row is None else Claimed(job_id=job_id, **row._mapping)
+            row = self._do.claim.one_or_none(connection, {**values, **self.database.at(now)})
+        return None if row is None else Claimed(job_id=job_id, **row._asdict())
 
     def renew(self, job_id: str, claim: int, *, now: datetime | None = None) -> bool:
         """Extend the lease; False when the run is no longer the job's: cancelled, or taken back."""
         values = {"of_job": job_id, "of_claim": claim, "lease_seconds": self.policy.lease_seconds}
         with self.database.transaction(durable=False) as connection:
-            return bool(connection.execute(self._do.renew, {**values, **self.database.at(now)}).first())
+            return bool(self._do.renew.run(connection, {**values, **self.database.at(now)}))
 
     def finish(
         self,
@@ -160,9 +160,9 @@ class JobService:
         """
         values, result = _finished(job_id, claim, outcome)
         with self.database.transaction(durable=False) as connection:
-            if not connection.execute(self._do.finish, {**values, **self.database.at(now)}).first():
+            if not self._do.finish.run(connection, {**values, **self.database.at(now)}):
                 return False
-            connection.execute(self._do.result, result)
+            self._do.result.run(connection, result)
             return True
 
     def rehearse(self) -> None:

@@ -33,6 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from jobs.instants import later
 from jobs.models import Base, Job, JobPayload, JobResult
 from jobs.positions import POSITION_CAP
+from jobs.prepared import Prepared
 from jobs.states import Status
 
 JOBS = Base.metadata.tables[Job.__tablename__]
@@ -64,13 +65,13 @@ _RUNNING = JOBS.c.status == literal_column(f"'{Status.PROCESSING}'")
 class JobStatements:
     """Statements for one dialect; each takes `now` besides what its name says."""
 
-    submit: Executable
-    submit_delayed: Executable
-    payload: Executable
-    claim: Executable
-    renew: Executable
-    finish: Executable
-    result: Executable
+    submit: Prepared
+    submit_delayed: Prepared
+    payload: Prepared
+    claim: Prepared
+    renew: Prepared
+    finish: Prepared
+    result: Prepared
 
 
 def build_statements(dialect: str, clock: ColumnElement[Any]) -> JobStatements:
@@ -84,13 +85,13 @@ def build_statements(dialect: str, clock: ColumnElement[Any]) -> JobStatements:
     run = update(JOBS).where(JOBS.c.id == _JOB_ID, _RUNNING, JOBS.c.claim == _CLAIM)
     lease_until = later(clock, bindparam("lease_seconds", type_=Double))
     return JobStatements(
-        submit=_submit(dialect, clock, is_delayed=False),
-        submit_delayed=_submit(dialect, clock, is_delayed=True),
-        payload=insert(PAYLOADS),
-        claim=_claim(clock, lease_until),
-        renew=run.values(lease_until=lease_until).returning(JOBS.c.id),
-        finish=_finish(run, clock),
-        result=insert(RESULTS),
+        submit=Prepared(_submit(dialect, clock, is_delayed=False)),
+        submit_delayed=Prepared(_submit(dialect, clock, is_delayed=True)),
+        payload=Prepared(insert(PAYLOADS)),
+        claim=Prepared(_claim(clock, lease_until)),
+        renew=Prepared(run.values(lease_until=lease_until).returning(JOBS.c.id)),
+        finish=Prepared(_finish(run, clock)),
+        result=Prepared(insert(RESULTS)),
     )
 
 

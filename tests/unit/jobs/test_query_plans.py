@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from jobs.clearing import clear_pending
@@ -32,6 +31,7 @@ from jobs.service import JobService
 from jobs.states import Status
 from jobs.window import read_lines, release_next, take_back
 from tests.support.jobs import NOW, SECOND, claim, make, row, running, submit
+from tests.support.statements import statements_heard
 
 LINE = Line("alpha", "k1", 5)
 
@@ -57,15 +57,12 @@ def _plans(database: Database, act: Callable[[], Any]) -> list[Plan]:
     """The plans of the statements about jobs that `act` sends."""
     sent: list[tuple[str, Any]] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def note(_cursor: Any, statement: str, parameters: Any) -> None:
         if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")) and "jobs" in statement:
             sent.append((statement, parameters))
 
-    event.listen(database.engine, "before_cursor_execute", note)
-    try:
+    with statements_heard(note):
         act()
-    finally:
-        event.remove(database.engine, "before_cursor_execute", note)
     with database.engine.connect() as connection:
         return [
             Plan(statement, [str(step[3]) for step in _explain(connection, statement, parameters)])
@@ -74,7 +71,7 @@ def _plans(database: Database, act: Callable[[], Any]) -> list[Plan]:
 
 
 def _explain(connection: Any, statement: str, parameters: Any) -> Any:
-    return connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    return connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
 
 
 def _reading(service: JobService, read: Callable[[Session], Any]) -> Any:

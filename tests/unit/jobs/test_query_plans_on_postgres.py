@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from jobs.database import Database
 from jobs.forecast import read_loading, read_paces
@@ -27,6 +27,7 @@ from jobs.window import release_next, take_back
 from tests.support.databases import create_tables
 from tests.support.jobs import claim, submit
 from tests.support.postgres import Postgres
+from tests.support.statements import statements_heard
 from tests.unit.jobs.test_query_plans import STATEMENTS, _reading
 
 JOBS = 100_000
@@ -86,11 +87,11 @@ def crowded(postgres: Postgres) -> Iterator[JobService]:
     postgres.drop_database("crowded")
 
 
-def _plans(database: Database, act: Callable[[], Any]) -> list[Plan]:
+def _plans(act: Callable[[], Any]) -> list[Plan]:
     """The plans of the statements about jobs that `act` sends, as they were when it sent them."""
     found: list[Plan] = []
 
-    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def explain(cursor: Any, statement: str, parameters: Any) -> None:
         if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")) and "jobs" in statement:
             with cursor.connection.cursor() as other:
                 other.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
@@ -98,11 +99,8 @@ def _plans(database: Database, act: Callable[[], Any]) -> list[Plan]:
             plan = json.loads(answer) if isinstance(answer, str) else answer
             found.append(Plan(statement, plan[0]["Plan"]))
 
-    event.listen(database.engine, "before_cursor_execute", explain)
-    try:
+    with statements_heard(explain):
         act()
-    finally:
-        event.remove(database.engine, "before_cursor_execute", explain)
     return found
 
 
@@ -138,7 +136,7 @@ ACTS: dict[str, Callable[[JobService], Any]] = {
 @pytest.mark.parametrize("name", ACTS)
 def test_no_statement_reads_the_whole_table(crowded: JobService, name: str) -> None:
     """However long the backlog is."""
-    plans = _plans(crowded.database, lambda: ACTS[name](crowded))
+    plans = _plans(lambda: ACTS[name](crowded))
     assert plans
     for plan in plans:
         assert not plan.reads_all_jobs(), plan
@@ -146,7 +144,7 @@ def test_no_statement_reads_the_whole_table(crowded: JobService, name: str) -> N
 
 def test_a_submits_place_is_a_range_of_its_index(crowded: JobService) -> None:
     """And no condition on each job of the model: with nothing ahead no limit would end that."""
-    (plan,) = _plans(crowded.database, lambda: submit(crowded, now=None))
+    (plan,) = _plans(lambda: submit(crowded, now=None))
     (condition,) = [
         step["Index Cond"] for step in _steps(plan.top) if step.get("Index Name") == "ix_jobs_position"
     ]
@@ -166,5 +164,5 @@ def test_a_table_that_is_read_would_be_seen(crowded: JobService) -> None:
         with crowded.database.reading() as session:
             session.execute(text("SELECT id FROM jobs WHERE output_tokens = 3"))
 
-    (plan,) = _plans(crowded.database, read)
+    (plan,) = _plans(read)
     assert plan.reads_all_jobs()
