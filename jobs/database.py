@@ -20,17 +20,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, bindparam, create_engine, event, func, literal, type_coerce
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from jobs.instants import Instant, utc_now
-from jobs.prepared import translated
 
 BUSY_TIMEOUT_SECONDS = 30
 _ASK_AGAIN_SECONDS = 0.001
 # A checkpoint inside somebody's commit holds up whoever waits for it; the keeper makes one every
 # second, so this number of pages (80 MB) is only reached without any keeper.
 _OWN_CHECKPOINT_PAGES = 20_000
-_SYNCHRONOUS = "paddock_synchronous"  # of a transaction that writes: FULL or NORMAL
+_SYNCHRONOUS = "paddock_synchronous"  # of a connection that is to write: FULL or NORMAL
 
 
 class Serialised(str):
@@ -101,7 +100,10 @@ def prepare_engine(engine: Engine, *, is_cooperative: bool = False) -> Engine:
     """
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _PatientBegin() if is_cooperative else _begin)
+        # Its own hook and not the event "begin": where that is listened to, every step of every transaction
+        # looks for listeners of its own.
+        begin: Any = _PatientBegin() if is_cooperative else _begin
+        engine.dialect.do_begin = begin  # type: ignore[method-assign]
     return engine
 
 
@@ -111,31 +113,18 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin(connection: Connection) -> None:
-    if _begin_writing(connection):
-        _take_lock(connection)
-
-
-def _take_lock(connection: Connection) -> None:
-    """Wait for the write lock inside SQLite."""
-    raw: Any = connection.connection.dbapi_connection
-    try:
+def _begin(connection: PoolProxiedConnection) -> None:
+    raw = _prepared_for_writing(connection)
+    if raw is not None:
         raw.execute("BEGIN IMMEDIATE").close()
-    except sqlite3.Error as error:
-        raise translated(error, connection, "BEGIN IMMEDIATE") from error
 
 
-def _begin_writing(connection: Connection) -> bool:
-    """
-    Prepare to take the write lock; False for a transaction that only reads, which has begun.
-
-    By the driver's own connection, in a fifth of the time: neither waits for anybody, and there is no
-    error to translate.
-    """
-    raw: Any = connection.connection.dbapi_connection
-    synchronous = connection.get_execution_options().get(_SYNCHRONOUS)
+def _prepared_for_writing(connection: PoolProxiedConnection) -> Any:
+    """The driver's connection that is to take the write lock; None of one that only reads: it has begun."""
+    raw: Any = connection.dbapi_connection
+    synchronous = connection.info.get(_SYNCHRONOUS)
     raw.execute("BEGIN" if synchronous is None else f"PRAGMA synchronous={synchronous}").close()
-    return synchronous is not None
+    return None if synchronous is None else raw
 
 
 class _PatientBegin:
@@ -144,28 +133,25 @@ class _PatientBegin:
     def __init__(self) -> None:
         self._turn = threading.Lock()
 
-    def __call__(self, connection: Connection) -> None:
-        if not _begin_writing(connection):
+    def __call__(self, connection: PoolProxiedConnection) -> None:
+        raw = _prepared_for_writing(connection)
+        if raw is None:
             return
-        raw: Any = connection.connection.dbapi_connection
         deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
         with self._turn:
             raw.execute("PRAGMA busy_timeout=0").close()
             try:
-                while not _took_lock(raw):
-                    if time.monotonic() > deadline:
-                        _take_lock(connection)
-                        break
+                while not _took_lock(raw, is_last=time.monotonic() > deadline):
                     time.sleep(_ASK_AGAIN_SECONDS)
             finally:
                 raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}").close()
 
 
-def _took_lock(raw: Any) -> bool:
+def _took_lock(raw: Any, *, is_last: bool) -> bool:
     try:
         raw.execute("BEGIN IMMEDIATE").close()
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+        if is_last or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
         return False
     return True
@@ -182,8 +168,6 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._is_sqlite = engine.dialect.name == "sqlite"
-        self._durable = engine.execution_options(**{_SYNCHRONOUS: "FULL"})
-        self._volatile = engine.execution_options(**{_SYNCHRONOUS: "NORMAL"})
 
     @classmethod
     def connect(cls, url: str, connections: Connections = _DEFAULT, *, pooled: bool = True) -> "Database":
@@ -201,8 +185,11 @@ class Database:
         Args:
             durable: On the disk when it is committed; False where a power cut may undo it.
         """
-        engine = self._durable if durable else self._volatile
-        with Session(engine, expire_on_commit=False) as session, session.begin():
+        with (
+            self._writer(durable) as connection,
+            Session(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     @contextmanager
@@ -214,7 +201,7 @@ class Database:
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[Connection]:
         """The same as `writing` for statements that need no session: the ones of `jobs.statements`."""
-        with (self._durable if durable else self._volatile).begin() as connection:
+        with self._writer(durable) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -232,6 +219,17 @@ class Database:
                 yield connection
             finally:
                 raw.execute("PRAGMA query_only=OFF").close()
+
+    @contextmanager
+    def _writer(self, durable: bool) -> Iterator[Connection]:
+        """A connection whose transactions begin with the write lock."""
+        with self.engine.connect() as connection:
+            info = connection.info
+            info[_SYNCHRONOUS] = "FULL" if durable else "NORMAL"
+            try:
+                yield connection
+            finally:
+                info.pop(_SYNCHRONOUS, None)  # a connection that broke has forgotten it
 
     @property
     def clock(self) -> ColumnElement[datetime]:

@@ -81,7 +81,7 @@ class Prepared:
             finally:
                 cursor.close()
         except dialect.loaded_dbapi.Error as error:
-            raise translated(error, connection, plan.sql) from error
+            raise _translated(error, connection, plan.sql) from error
         return [_row(row, to) for row in rows]
 
     def one_or_none(self, connection: Connection, values: Mapping[str, Any]) -> Any:
@@ -131,7 +131,7 @@ def _row(row: Any, to: _Rows) -> Any:
     return to.make(found)
 
 
-def translated(error: Exception, connection: Connection, sql: str) -> BaseException:
+def _translated(error: Exception, connection: Connection, sql: str) -> BaseException:
     """The driver's error as SQLAlchemy's; a connection that it broke is not used again."""
     dialect = connection.dialect
     is_lost = dialect.is_disconnect(error, connection.connection, None)  # type: ignore[arg-type]

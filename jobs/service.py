@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 import uuid_utils
-from sqlalchemy import Executable, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ from jobs.history import Moment
 from jobs.idempotency import Once
 from jobs.instants import later
 from jobs.models import IS_PENDING, IS_RUNNING, Job, JobResult
+from jobs.prepared import Prepared
 from jobs.records import Claimed, Failure, Outcome, Policy, Publication, Submitted
 from jobs.requests import JobRequest
 from jobs.scheduling import backoff_seconds, due_at
@@ -171,7 +172,7 @@ class JobService:
             return
         run = {"of_job": "", "of_claim": 0, "lease_seconds": 0.0}
         finished, result = _finished("", 0, Outcome(result={}, result_data=None, processing_seconds=0.0))
-        steps: tuple[tuple[Executable, dict[str, Any]], ...] = (
+        steps: tuple[tuple[Prepared, dict[str, Any]], ...] = (
             (self._do.claim, {"of_job": "", "of_publication": 0, "by_worker": "", "lease_seconds": 0.0}),
             (self._do.renew, run),
             (self._do.finish, finished),
@@ -179,9 +180,9 @@ class JobService:
         with self.database.rehearsing() as connection:
             for statement, values in steps:
                 with suppress(OperationalError):
-                    connection.execute(statement, {**values, **self.database.at(None)})
+                    statement.run(connection, {**values, **self.database.at(None)})
             with suppress(OperationalError):
-                connection.execute(self._do.result, result)
+                self._do.result.run(connection, result)
 
     def fail_attempt(
         self, claimed: Claimed, failure: Failure, *, worker: str, now: datetime | None = None
