@@ -10,7 +10,8 @@ Times are of the machine that both run on.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from jobs.round_trips import Command
 
 EXPIRE_SECONDS = 24 * 3600
 LEAST_LOAD_SECONDS = 0.1  # Ollama reports some time for a model that is loaded already, too
@@ -44,8 +45,10 @@ def answers_key(worker: str) -> str:
     return _KEY_PREFIX + worker
 
 
-def add_answers(pipeline: Any, worker: str, answers: Answers) -> None:
-    """Write them with whatever else this pipeline carries."""
-    if fields := answers.fields():
-        pipeline.hset(answers_key(worker), mapping=fields)
-        pipeline.expire(answers_key(worker), EXPIRE_SECONDS)
+def answer_commands(worker: str, answers: Answers) -> list[Command]:
+    """What writes them, if there are any."""
+    key, fields = answers_key(worker), answers.fields()
+    if not fields:
+        return []
+    pairs = [part for field in fields.items() for part in field]
+    return [("HSET", key, *pairs), ("EXPIRE", key, EXPIRE_SECONDS)]

@@ -17,13 +17,14 @@ either being complete: the row says how a job ended.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from jobs.records import Claimed
+from jobs.round_trips import Command, RoundTrip, by_client
 
 STREAM_PREFIX = "paddock:events:"
 LIVE_PREFIX = "paddock:live:"
@@ -65,10 +66,12 @@ class EventWriter:
 
     Args:
         client: Answers as text (`decode_responses=True`).
+        send: How events are sent, if not by the client.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, send: RoundTrip | None = None) -> None:
         self._client = client
+        self._send = send or by_client(client)
 
     def add(self, job_id: str, event: str, data: dict[str, Any]) -> None:
         """One event."""
@@ -77,21 +80,24 @@ class EventWriter:
     def add_all(
         self,
         events: Iterable[tuple[str, str, dict[str, Any]]],
-        also: Callable[[Any], None] = lambda pipeline: None,
+        also: Iterable[Command] = (),
     ) -> None:
         """
         Several events, each a job's id, a type and its data, in their order and one round trip.
 
         Args:
-            also: Adds what else is to be written in it.
+            also: What else is to be written in it.
         """
-        with self._client.pipeline(transaction=False) as pipeline:
-            for job_id, event, data in events:
-                keys = [STREAM_PREFIX + job_id, LIVE_PREFIX + job_id]
-                # The whole script each time: a pipeline of its hash would first ask whether it is known.
-                pipeline.eval(_ADD, len(keys), *keys, MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data))
-            also(pipeline)
-            pipeline.execute()
+        commands: list[Command] = []
+        for job_id, event, data in events:
+            keys = (STREAM_PREFIX + job_id, LIVE_PREFIX + job_id)
+            # The whole script each time: of its hash one would first have to ask whether it is known.
+            commands.append(
+                ("EVAL", _ADD, len(keys), *keys, MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data))
+            )
+        commands.extend(also)
+        if commands:
+            self._send(commands)
 
     def with_readers(self, job_ids: list[str]) -> list[str]:
         """Those of these jobs whose live channel somebody listens to."""

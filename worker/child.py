@@ -7,6 +7,8 @@ from typing import Any
 
 from celery.signals import worker_process_init, worker_process_shutdown
 
+from jobs.events import EventWriter
+from jobs.round_trips import OwnConnection
 from ollama_client.transport import OllamaTransport
 from tasks.resources import Resources, get_resources, pool_connections
 from worker.context_sizes import ContextSizes
@@ -39,7 +41,7 @@ def start_child(worker: str) -> Child:
         resources=resources,
         transport=OllamaTransport(resources.settings.ollama_host),
         lease=LeaseThread(resources.service, resources.redis),
-        events=EventStream(resources.events, worker),
+        events=EventStream(EventWriter(resources.redis, OwnConnection(resources.redis)), worker),
         context_sizes=ContextSizes(resources.redis, worker),
     )
     resources.service.rehearse()

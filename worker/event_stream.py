@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import redis
 
-from jobs.answers import LEAST_LOAD_SECONDS, Answers, add_answers
+from jobs.answers import LEAST_LOAD_SECONDS, Answers, answer_commands
 from jobs.events import DONE, RESTART, STATUS, TOKEN, EventWriter
 from jobs.states import Status
 
@@ -123,7 +123,7 @@ class EventStream(threading.Thread):
         if time.monotonic() < self._silent_until:
             return
         try:
-            self._writer.add_all(events, lambda pipeline: add_answers(pipeline, self._worker, answers))
+            self._writer.add_all(events, answer_commands(self._worker, answers))
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + _PAUSE_SECONDS
             log.warning("events are not written: %s", type(error).__name__)

@@ -1,7 +1,7 @@
 """Doubles of what Redis is used for besides the line: events, and the reports of workers."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from jobs.catalog import ModelCatalog
@@ -9,6 +9,7 @@ from jobs.database import Database
 from jobs.events import Event, EventWriter, entry_order
 from jobs.instants import utc_now
 from jobs.model_names import normalise_model
+from jobs.round_trips import Command
 from jobs.workers import InstalledModel, WorkerReport
 
 WORKER = "worker@memory"
@@ -24,7 +25,7 @@ class MemoryEvents(EventWriter):
     def add_all(
         self,
         events: Iterable[tuple[str, str, dict[str, Any]]],
-        also: Callable[[Any], None] = lambda pipeline: None,
+        also: Iterable[Command] = (),
     ) -> None:
         for job_id, event, data in events:
             entry_id = f"0-{len(self._events) + 1}"

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from jobs.answers import EXPIRE_SECONDS, Answers, add_answers, answers_key
+from jobs.answers import EXPIRE_SECONDS, Answers, answer_commands, answers_key
+from jobs.round_trips import by_client
 
 
 def _tell(client: Any, answers: Answers) -> None:
-    with client.pipeline(transaction=False) as pipeline:
-        add_answers(pipeline, "w1@gpu", answers)
-        pipeline.execute()
+    by_client(client)(answer_commands("w1@gpu", answers))
 
 
 def test_what_is_told_is_read(redis_client: Any) -> None:

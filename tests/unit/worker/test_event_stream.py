@@ -22,13 +22,11 @@ class Writer:
         if self.is_away:
             raise redis.ConnectionError("redis://user:password@host")
         self.sent.append(list(events))
-        also(self)
-
-    def hset(self, key: str, mapping: dict[str, float]) -> None:
-        self.hashes[key] = mapping
-
-    def expire(self, key: str, _seconds: int) -> None:
-        assert key in self.hashes
+        for command, key, *rest in also:
+            if command == "HSET":
+                self.hashes[key] = dict(zip(rest[::2], rest[1::2], strict=True))
+            else:
+                assert (command, key in self.hashes) == ("EXPIRE", True)
 
 
 class Clock:

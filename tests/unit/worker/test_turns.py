@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import redis
 
-from jobs.answers import Answers, add_answers
+from jobs.answers import Answers, answer_commands
 from jobs.pauses import PAUSED_KEY
+from jobs.round_trips import by_client
 from jobs.workers import InstalledModel, WorkerReport, report_worker
 from tasks import queue_order
 from tests.support.lined_up import line_up
@@ -50,9 +51,7 @@ def _report(client: Any, *loaded: str, healthy: bool = True) -> None:
 
 def _answer(client: Any, model: str, at: float, load_seconds: float | None = None) -> None:
     loads = {} if load_seconds is None else {model: load_seconds}
-    with client.pipeline(transaction=False) as pipeline:
-        add_answers(pipeline, "w1@gpu", Answers({model: at}, loads))
-        pipeline.execute()
+    by_client(client)(answer_commands("w1@gpu", Answers({model: at}, loads)))
 
 
 def _line_up(client: Any, model: str, *, due_in: float = 150.0, submitted: int = 5) -> None:
