@@ -6,7 +6,9 @@ import socket
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -100,12 +102,38 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class CallAdapter(HTTPAdapter):
-    """Makes a requests session use the connections above."""
+    """
+    Makes a requests session use the connections above, for one address and through no proxy.
+
+    What requests would find out anew for each request is known: it was a third of the time to send one.
+    """
+
+    _known_pool: Any = None
+    _origin_length = 0
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Called by requests when the adapter is made."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+    def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Called by requests: the pool of the address."""
+        if self._known_pool is None:
+            scheme, host, *_ = urlsplit(str(request.url))
+            self._origin_length = len(f"{scheme}://{host}")
+            self._known_pool = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return self._known_pool
+
+    def request_url(self, request: PreparedRequest, _proxies: Any) -> str:
+        """Called by requests after the pool: what stands in the request's first line."""
+        return str(request.url)[self._origin_length :]
+
+    def build_response(self, request: PreparedRequest, response: Any) -> Response:
+        """Called by requests: the answer, of which nobody wants cookies or a guess at its encoding."""
+        built = Response()
+        built.status_code, built.reason, built.headers = response.status, response.reason, response.headers
+        built.raw, built.url, built.request = response, str(request.url), request
+        return built
 
 
 def _connected(sock: socket.socket, address: Any, call: Call, seconds: float) -> socket.socket:

@@ -36,11 +36,10 @@ def json_request(
     method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
 ) -> Request:
     """A request with this body as JSON, or none; ValueError for NaN and infinity in it."""
-    merged = {**_HEADERS, **(headers or {})}
     if body is None:
-        return Request(method, path, None, merged)
+        return Request(method, path, None, headers or {})
     data = json.dumps(body, allow_nan=False).encode()
-    return Request(method, path, data, {**merged, "Content-Type": "application/json"})
+    return Request(method, path, data, {**(headers or {}), "Content-Type": "application/json"})
 
 
 class Sender:
@@ -68,8 +67,9 @@ class Sender:
             self._session.mount(scheme, CallAdapter(pool_connections=1, pool_maxsize=pool_size))
         # What all requests have in common, a user name and password of the address among them. Preparing
         # each anew takes longer than sending it.
-        self._prepared = self._session.prepare_request(requests.Request("GET", self.base_url))
-        self._base = str(self._prepared.url).rstrip("/")
+        prepared = self._session.prepare_request(requests.Request("GET", self.base_url))
+        self._base = str(prepared.url).rstrip("/")
+        self._headers = _by_name({**prepared.headers, **_HEADERS})
         self._adapter = self._session.get_adapter(self.base_url)
         self._verify = verify
 
@@ -95,15 +95,21 @@ class Sender:
         return self._send_once(request, call)
 
     def _send_once(self, request: Request, call: Call) -> requests.Response:
-        prepared = self._prepared.copy()
+        prepared = requests.PreparedRequest()
         prepared.method = request.method
         prepared.url = self._base + request.path
-        prepared.headers.update(request.headers)
         prepared.body = request.data
+        headers = dict({**self._headers, **_by_name(request.headers)}.values())
         if request.data is not None or request.method == "POST":
-            prepared.headers["Content-Length"] = str(len(request.data or b""))
+            headers["Content-Length"] = str(len(request.data or b""))
+        prepared.headers = headers  # type: ignore[assignment]  # no two names differ by their case alone
         with _serving(call), translated(call):
             return self._adapter.send(prepared, stream=True, verify=self._verify)
+
+
+def _by_name(headers: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Headers as they are spelled, by what they mean."""
+    return {name.lower(): (name, str(value)) for name, value in headers.items()}
 
 
 @contextmanager

@@ -151,7 +151,7 @@ def check_done(answer: Chunk) -> None:
 def parsed_object(raw: bytes) -> Chunk:
     """One JSON object; `InvalidResponse` for anything else (what it was is not quoted: it may be private)."""
     try:
-        value = json.loads(raw)
+        value = json.loads(raw.decode())  # of bytes it would guess the encoding first
     except ValueError as error:
         raise InvalidResponse("The answer is not JSON") from error
     if not isinstance(value, dict):

@@ -408,6 +408,18 @@ def test_a_cut_after_headers_is_not_repeated():
         assert len(server.requests) == 2
 
 
+def test_a_given_header_takes_the_place_of_ours() -> None:
+    """However it is spelled; and is sent as it is spelled."""
+    headers = {"user-AGENT": "mine", "content-type": "text/plain"}
+    with replaying(good()) as server, OllamaTransport(server.url) as transport:
+        list(transport.stream("/api/generate", {"model": "m", "prompt": "hi"}, headers=headers))
+        lines = server.requests[0].partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert [line for line in lines if line.lower().startswith(b"user-agent")] == [b"user-AGENT: mine"]
+    assert [line for line in lines if line.lower().startswith(b"content-type")] == [
+        b"Content-Type: application/json"
+    ]
+
+
 def test_the_body_goes_out_as_it_is_with_streaming_forced(monkeypatch):
     """Proxies of the environment are ignored, a path prefix is kept, the body is not touched."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
