@@ -5,6 +5,7 @@ By a client of many threads, or on a connection of one's own: pool and client co
 times what a command does on the connection.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,3 +54,22 @@ class OwnConnection:
         except BaseException:  # replies may be left on it, which would be taken for the next ones
             connection.disconnect()
             raise
+
+
+class OwnConnections:
+    """As many of them as are in use at once; any thread may use it, but no process forked later."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._idle: deque[OwnConnection] = deque()
+
+    def __call__(self, commands: Sequence[Command]) -> list[Any]:
+        """Send them, and return their replies."""
+        try:
+            own = self._idle.pop()
+        except IndexError:
+            own = OwnConnection(self._client)
+        try:
+            return own(commands)
+        finally:
+            self._idle.append(own)

@@ -128,7 +128,7 @@ class JobTask(Task):
         )
         if submitted.publication is not None:
             ageing_seconds = resources.settings.ageing_seconds
-            publish(resources.redis, [submitted.publication], ageing_seconds=ageing_seconds)
+            publish(resources.round_trip, [submitted.publication], ageing_seconds=ageing_seconds)
         return submitted
 
 

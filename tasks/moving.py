@@ -19,5 +19,8 @@ def move_job(job_id: str, priority: int) -> None:
     # One that is due by now has waited longer than whoever joins the most urgent list now.
     is_due = publication.due_at <= utc_now()
     publish(
-        resources.redis, [publication], ageing_seconds=resources.settings.ageing_seconds, serve_next=is_due
+        resources.round_trip,
+        [publication],
+        ageing_seconds=resources.settings.ageing_seconds,
+        serve_next=is_due,
     )

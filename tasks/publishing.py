@@ -15,6 +15,7 @@ import redis
 from jobs.breaker import Breaker
 from jobs.instants import utc_now
 from jobs.records import Publication
+from jobs.round_trips import Command, RoundTrip
 from jobs.scheduling import current_level
 from tasks.messages import make_message
 from tasks.queue_lists import list_names, queue_name
@@ -26,7 +27,7 @@ breaker = Breaker()
 
 
 def publish(
-    client: redis.Redis,
+    send: RoundTrip,
     publications: Sequence[Publication],
     *,
     ageing_seconds: float,
@@ -36,6 +37,7 @@ def publish(
     Send the messages about these jobs, in their order and one round trip.
 
     Args:
+        send: Raises `redis.RedisError` or OSError while Redis is away.
         serve_next: Put them where the next job is taken from, for those that go back:
             the last of them is then served first.
 
@@ -45,7 +47,7 @@ def publish(
     if not publications or not breaker.allows():
         return not publications
     try:
-        _send(client, publications, ageing_seconds, serve_next)
+        send(_messages(publications, ageing_seconds, serve_next))
     except (redis.RedisError, OSError) as error:
         breaker.failed()
         log.warning("job %s is not published yet: %s", publications[0].job_id, type(error).__name__)
@@ -54,21 +56,13 @@ def publish(
     return True
 
 
-def _send(
-    client: redis.Redis, publications: Sequence[Publication], ageing_seconds: float, serve_next: bool
-) -> None:
+def _messages(publications: Sequence[Publication], ageing_seconds: float, serve_next: bool) -> list[Command]:
     now = utc_now()
     # kombu takes from the right.
     push = "RPUSH" if serve_next else "LPUSH"
-    commands = []
+    commands: list[Command] = []
     for publication in publications:
         level = current_level(publication.due_at, now, ageing_seconds)
         queue = queue_name(publication.model)
         commands.append((push, list_names(queue)[level], make_message(publication, queue, level)))
-    if len(commands) == 1:
-        client.execute_command(*commands[0])
-        return
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command)
-    pipeline.execute()
+    return commands

@@ -21,6 +21,7 @@ from jobs.events import EventWriter
 from jobs.forecast import Forecaster
 from jobs.model_names import normalise_model
 from jobs.records import Policy
+from jobs.round_trips import OwnConnections, RoundTrip
 from jobs.service import JobService
 from settings import Settings, get_settings
 from tasks import publishing
@@ -50,6 +51,11 @@ class Resources:
     @cached_property
     def redis(self) -> redis.Redis:
         return connect_redis(self.settings)
+
+    @cached_property
+    def round_trip(self) -> RoundTrip:
+        """For what every job sends."""
+        return OwnConnections(self.redis)
 
     @cached_property
     def service(self) -> JobService:

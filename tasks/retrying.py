@@ -21,7 +21,7 @@ def retry_job(job_id: str) -> None:
     """
     resources = get_resources()
     publication = resources.service.retry(job_id)
-    publish(resources.redis, [publication], ageing_seconds=resources.settings.ageing_seconds)
+    publish(resources.round_trip, [publication], ageing_seconds=resources.settings.ageing_seconds)
     try:
         resources.events.add(job_id, STATUS, {"status": Status.PENDING})
     except redis.RedisError as error:

@@ -12,10 +12,10 @@ tracer runs each job, so links, chains, chords and errbacks go on as in a worker
 import json
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -33,6 +33,7 @@ from jobs.breaker import Breaker
 from jobs.errors import JobFailed
 from jobs.housekeeping import untold_successors
 from jobs.records import Failure, Publication
+from jobs.round_trips import Command, RoundTrip
 from jobs.states import Status
 from jobs.testing import MemoryLine, MemoryQueue
 from settings import get_settings
@@ -147,20 +148,19 @@ class TaskQueue(MemoryQueue):
         return meta
 
 
-class LineClient:
-    """The little of a Redis client that publishing uses; nothing is sent anywhere."""
+def to_line(line: MemoryLine) -> RoundTrip:
+    """What publishing sends its messages by; they are sent nowhere but into the line."""
 
-    def __init__(self, line: MemoryLine) -> None:
-        self._line = line
+    def send(commands: Sequence[Command]) -> list[Any]:
+        for push, _list, message in commands:
+            line.publish(read_publication(message), serve_next=push == "RPUSH")
+        return []
 
-    def execute_command(self, push: str, _list: str, message: str) -> None:
-        self._line.publish(read_publication(message), serve_next=push == "RPUSH")
+    return send
 
-    def pipeline(self, **_: Any) -> Self:
-        return self
 
-    def execute(self) -> None:
-        """Nothing is left to do."""
+class NoRedis:
+    """In a client's place: whoever needs more than publishing does is told so."""
 
     def __getattr__(self, name: str) -> Any:
         raise redis.ConnectionError(f"The queue in memory has no Redis to ask for {name!r}.")
@@ -195,7 +195,11 @@ def memory_queue(**options: Any) -> Iterator[TaskQueue]:
     queue = TaskQueue(**options)
     resources = Resources(get_settings(), queue.database)
     resources.__dict__.update(
-        redis=LineClient(queue.line), service=queue.service, catalog=queue.catalog, events=queue.events
+        redis=NoRedis(),
+        round_trip=to_line(queue.line),
+        service=queue.service,
+        catalog=queue.catalog,
+        events=queue.events,
     )
 
     # A function, and not the queue's own method, since the class binds it to the backend.

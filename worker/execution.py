@@ -149,7 +149,7 @@ def _hand_back(child: Child, claimed: Claimed, reason: str) -> None:
     if publication is not None:
         child.events.status(claimed.job_id, Status.PENDING)
         ageing_seconds = child.resources.settings.ageing_seconds
-        publish(child.resources.redis, [publication], ageing_seconds=ageing_seconds, serve_next=True)
+        publish(child.resources.round_trip, [publication], ageing_seconds=ageing_seconds, serve_next=True)
 
 
 def _wait_for_ollama(child: Child) -> None:

@@ -31,4 +31,4 @@ def release_one(resources: Resources, claimed: Claimed) -> None:
     except SQLAlchemyError as error:
         log.info("nothing released behind job %s: %s", claimed.job_id, type(error).__name__)
         return
-    publish(resources.redis, released, ageing_seconds=resources.settings.ageing_seconds)
+    publish(resources.round_trip, released, ageing_seconds=resources.settings.ageing_seconds)

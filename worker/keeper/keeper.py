@@ -7,6 +7,7 @@ from celery import Celery
 
 from jobs.events import EventWriter
 from jobs.records import Publication
+from jobs.round_trips import by_client
 from jobs.service import JobService
 from settings import Settings
 from tasks.publishing import publish
@@ -33,7 +34,7 @@ class Keeper:
         """
         ordered = sorted(publications, key=lambda publication: publication.due_at, reverse=serve_next)
         publish(
-            self.redis,
+            by_client(self.redis),
             ordered,
             ageing_seconds=self.settings.ageing_seconds,
             serve_next=serve_next,

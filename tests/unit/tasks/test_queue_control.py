@@ -9,6 +9,7 @@ import redis
 from jobs.changes import as_publication
 from jobs.events import LIVE_PREFIX, EventWriter, read_events
 from jobs.pauses import paused_models
+from jobs.round_trips import by_client
 from jobs.states import Status
 from tasks import queue_control
 from tasks.publishing import publish
@@ -26,7 +27,7 @@ def on_valkey(resources: Resources, real_redis: Any) -> Resources:
 
 def line_up(resources: Resources, *job_ids: str) -> None:
     jobs = [row(resources.service, job_id) for job_id in job_ids]
-    assert publish(resources.redis, [as_publication(job) for job in jobs], ageing_seconds=30.0)
+    assert publish(by_client(resources.redis), [as_publication(job) for job in jobs], ageing_seconds=30.0)
 
 
 def lined_up(resources: Resources, model: str = "alpha") -> list[str]:

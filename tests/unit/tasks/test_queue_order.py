@@ -10,6 +10,7 @@ from kombu.utils.scheduling import cycle_by_name
 
 from jobs.instants import utc_now
 from jobs.records import Publication
+from jobs.round_trips import by_client
 from tasks import queue_order
 from tasks.publishing import publish
 from tasks.queue_order import TurnOrder, direct
@@ -83,7 +84,7 @@ def test_a_channel_without_queues_asks_nobody() -> None:
 def _line_up(client: Any, job_id: str, model: str, level: int) -> None:
     due_at = utc_now() + timedelta(seconds=level * 30.0)
     publication = Publication(job_id, 1, "tasks.generate", model, "k", due_at, level)
-    assert publish(client, [publication], ageing_seconds=30.0)
+    assert publish(by_client(client), [publication], ageing_seconds=30.0)
 
 
 class Consumer:

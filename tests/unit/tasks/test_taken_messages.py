@@ -9,6 +9,7 @@ from celery import Celery
 
 from jobs.instants import utc_now
 from jobs.records import Publication
+from jobs.round_trips import by_client
 from tasks.messages import make_message
 from tasks.publishing import publish
 from tasks.queue_lists import list_names, queue_name
@@ -43,7 +44,9 @@ def _give_back(client: Any) -> int:
 
 def test_it_is_served_next_by_due_time(redis_client: Any) -> None:
     """Before what waits at its level."""
-    assert publish(redis_client, [_publication("waits", due_in=125)], ageing_seconds=AGEING_SECONDS)
+    assert publish(
+        by_client(redis_client), [_publication("waits", due_in=125)], ageing_seconds=AGEING_SECONDS
+    )
     for job_id, due_in in (("second", 130), ("first", 125), ("third", 140)):
         _take(redis_client, _publication(job_id, due_in=due_in))
     assert _give_back(redis_client) == 3
@@ -79,7 +82,7 @@ def test_only_the_lost_workers(redis_client: Any) -> None:
 
 def test_kombu_notes_it_there(broker_app: Celery, real_redis: Any) -> None:
     """By the transport options of the worker's connection; what it acknowledges is no longer noted."""
-    assert publish(real_redis, [_publication("taken", due_in=125)], ageing_seconds=AGEING_SECONDS)
+    assert publish(by_client(real_redis), [_publication("taken", due_in=125)], ageing_seconds=AGEING_SECONDS)
     with broker_app.connection_for_read(transport_options=transport_options(WORKER)) as connection:
         queue = connection.SimpleQueue("ollama.alpha", queue_opts={"max_priority": None})
         message = queue.get(timeout=5)

@@ -6,6 +6,7 @@ from typing import Any
 
 from jobs.instants import utc_now
 from jobs.records import Publication
+from jobs.round_trips import by_client
 from tasks.publishing import publish
 from tasks.queue_lists import count_lined_up, list_names, queue_name
 from tasks.withdrawing import withdraw
@@ -18,7 +19,7 @@ def _publication(number: int, key_id: str = "k1", *, level: int = 5, model: str 
 
 
 def _publish(redis_client: Any, publications: list[Publication]) -> None:
-    assert publish(redis_client, publications, ageing_seconds=30.0)
+    assert publish(by_client(redis_client), publications, ageing_seconds=30.0)
 
 
 def _messages(redis_client: Any) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from jobs.models import Model
 from jobs.pauses import pause_queue, paused_models
 from jobs.queries import known_models
 from jobs.records import Policy
+from jobs.round_trips import by_client
 from jobs.service import JobService
 from jobs.states import Status
 from jobs.workers import InstalledModel, WorkerReport, live_workers, report_worker
@@ -87,7 +88,7 @@ def _lined_up(keeper: Keeper, model: str = "alpha") -> list[str]:
 
 def _publish(keeper: Keeper, job_id: str) -> None:
     job = row(keeper.service, job_id)
-    assert publish(keeper.redis, [as_publication(job)], ageing_seconds=30.0)
+    assert publish(by_client(keeper.redis), [as_publication(job)], ageing_seconds=30.0)
 
 
 def _types(keeper: Keeper, job_id: str) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from jobs.database import Database
 from jobs.events import EventWriter
 from jobs.instants import utc_now
 from jobs.records import Policy
+from jobs.round_trips import by_client
 from jobs.scheduling.window import Line
 from jobs.service import JobService
 from jobs.window import release_next, take_back
@@ -69,7 +70,7 @@ def _submit(keeper: Keeper, count: int = 1, **values: Any) -> list[str]:
         job = row(keeper.service, job_id)
         if job.released_at is not None:
             take = [as_publication(job)]
-            assert publish(keeper.redis, take, ageing_seconds=30.0)
+            assert publish(by_client(keeper.redis), take, ageing_seconds=30.0)
     return found
 
 
