@@ -8,7 +8,7 @@ import uuid
 from typing import Any, NoReturn
 
 from flask import Flask, Request, Response, g, request
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from api.configuration import current_settings
 from api.errors import BrokenJson, InvalidFields
@@ -58,13 +58,21 @@ class PaddockRequest(Request):
         if (self.content_length or 0) > limit:
             self._discard_body(2 * limit)
             raise too_large
-        data = self.get_data(cache=False)
+        is_unread = "stream" not in self.__dict__  # werkzeug keeps it there
+        data = self._whole_body() if self.content_length and is_unread else self.get_data(cache=False)
         if "Idempotency-Key" in self.headers:
             self.body_digest = hashlib.sha256(data).hexdigest()
         # Without a Content-Length werkzeug reads as far as the limit and says nothing.
         if self.content_length is None and len(data) >= limit:
             self._discard_body(limit)
             raise too_large
+        return data
+
+    def _whole_body(self) -> bytes:
+        """A body whose length is known and not too large; werkzeug would read it piece by piece."""
+        data: bytes = self.environ["wsgi.input"].read(self.content_length)
+        if len(data) != self.content_length:
+            raise ClientDisconnected
         return data
 
     def _discard_body(self, at_most_bytes: int) -> None:
@@ -92,7 +100,8 @@ def parse_json(data: bytes) -> Any:
         raise BrokenJson("The body is not valid UTF-8.") from None
     except ValueError as error:
         raise BrokenJson(f"The body is not valid JSON: {error}.") from None
-    _check_depth(value)
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        _check_depth(value)
     return value
 
 

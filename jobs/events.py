@@ -34,12 +34,18 @@ EXPIRE_SECONDS = 3600
 
 STATUS, TOKEN, RESTART, DONE = "status", "token", "restart", "done"
 
+# Of each event KEYS have the stream and the channel, and ARGV, after the cap and the time, type and data.
 _ADD = """
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'type', ARGV[3], 'data', ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-redis.call('PUBLISH', KEYS[2], id .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
-return id
+for n = 1, #KEYS, 2 do
+  local stream, channel, kind, data = KEYS[n], KEYS[n + 1], ARGV[n + 2], ARGV[n + 3]
+  local id = redis.call('XADD', stream, 'MAXLEN', '~', ARGV[1], '*', 'type', kind, 'data', data)
+  redis.call('EXPIRE', stream, ARGV[2])
+  redis.call('PUBLISH', channel, id .. ' ' .. kind .. ' ' .. data)
+end
 """
+_AT_ONCE = (
+    500  # events of one call: Redis does nothing else meanwhile, and unpacks no more than some thousands
+)
 
 
 @dataclass(frozen=True)
@@ -88,13 +94,16 @@ class EventWriter:
         Args:
             also: What else is to be written in it.
         """
+        waiting = list(events)
         commands: list[Command] = []
-        for job_id, event, data in events:
-            keys = (STREAM_PREFIX + job_id, LIVE_PREFIX + job_id)
+        for first in range(0, len(waiting), _AT_ONCE):
+            keys: list[str] = []
+            values: list[str] = []
+            for job_id, event, data in waiting[first : first + _AT_ONCE]:
+                keys += (STREAM_PREFIX + job_id, LIVE_PREFIX + job_id)
+                values += (event, json.dumps(data))
             # The whole script each time: of its hash one would first have to ask whether it is known.
-            commands.append(
-                ("EVAL", _ADD, len(keys), *keys, MAX_ENTRIES, EXPIRE_SECONDS, event, json.dumps(data))
-            )
+            commands.append(("EVAL", _ADD, len(keys), *keys, MAX_ENTRIES, EXPIRE_SECONDS, *values))
         commands.extend(also)
         if commands:
             self._send(commands)

@@ -92,3 +92,9 @@ def test_what_is_no_entry_id_has_no_order(entry_id: str) -> None:
     """A Last-Event-ID that is none of ours is told apart."""
     with pytest.raises(ValueError, match="invalid literal"):
         entry_order(entry_id)
+
+
+def test_a_great_many_events_are_told_in_their_order(redis_client: Any) -> None:
+    """More than one call of Redis' own takes."""
+    EventWriter(redis_client).add_all(("j1", "token", {"n": number}) for number in range(1200))
+    assert [event.data["n"] for event in read_events(redis_client, "j1")] == list(range(1200))
