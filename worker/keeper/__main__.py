@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import redis
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,6 +33,7 @@ from worker.keeper.leadership import Leadership
 from worker.keeper.reconciler import Reconciler
 from worker.keeper.registry import Registry
 from worker.keeper.release import Release
+from worker.keeper.stopped_writers import StoppedWriters
 
 PASS_SECONDS = 1.0
 REAP_SECONDS = 0.25  # a lapsed lease is looked for more often: a lost job has waited for long already
@@ -48,6 +50,7 @@ class Housekeeping:
         self._leadership = Leadership(keeper.redis, keeper.worker)
         self._release = Release(keeper)
         self._reconciler = Reconciler(keeper)
+        self._reconciler_at_end = Reconciler(keeper, published_seconds_ago=0.0)
         self._last_pass = time.monotonic()
         self._reap_from = 0.0
         self._purge_at = 0.0
@@ -92,6 +95,10 @@ class Housekeeping:
         """This keeper's worker has ended without a word."""
         self._run(lambda: lost_workers.cut_own_leases(self._keeper))
         self._run(lambda: lost_workers.give_back_own(self._keeper))
+
+    def look_for_lost(self) -> None:
+        """What this keeper's worker had popped and not yet noted when it ended is lost, however young."""
+        self._run(self._reconciler_at_end.run_once)
 
     def give_up(self) -> None:
         self._leadership.give_up()
@@ -139,6 +146,28 @@ def watch_ollama(keeper: Keeper, stopping: threading.Event) -> None:
         registry.run_once()
 
 
+def watch_writers(keeper: Keeper, parent: int, stopping: threading.Event) -> None:
+    """Look once a second; apart from the housekeeping, which may itself be waiting for the lock."""
+    url = keeper.service.database.engine.url
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return
+    writers = StoppedWriters(Path(url.database), parent)
+    while not stopping.wait(PASS_SECONDS):
+        writers.run_once()
+
+
+def see_to_what_is_left(housekeeping: Housekeeping) -> None:
+    """A worker's jobs come back; nobody else may be there for it, should another worker have ended too."""
+    ends_at = time.monotonic() + lost_workers.DOUBT_SECONDS + PASS_SECONDS
+    look_at = 0.0
+    while time.monotonic() < ends_at:
+        if time.monotonic() >= look_at:
+            look_at = time.monotonic() + PASS_SECONDS
+            housekeeping.look_for_lost()
+        time.sleep(REAP_SECONDS)
+        housekeeping.reap()
+
+
 def main(worker: str, parent: int) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s keeper %(levelname)s %(message)s")
     stopping = threading.Event()
@@ -147,6 +176,7 @@ def main(worker: str, parent: int) -> None:
     keeper = make_keeper(worker)
     Registry(keeper).run_once()
     threading.Thread(target=watch_ollama, args=(keeper, stopping), daemon=True).start()
+    threading.Thread(target=watch_writers, args=(keeper, parent, stopping), daemon=True).start()
     housekeeping = Housekeeping(keeper)
     while not stopping.wait(REAP_SECONDS) and os.getppid() == parent:
         try:
@@ -162,11 +192,8 @@ def main(worker: str, parent: int) -> None:
         housekeeping.give_up()
         withdraw_worker(keeper.redis, worker)
         withdraw_inventory(keeper.redis, worker)
-        # Nobody else may be there to take its jobs back, should another worker have ended with it.
-        ends_at = time.monotonic() + lost_workers.DOUBT_SECONDS + PASS_SECONDS
-        while is_orphaned and time.monotonic() < ends_at:
-            time.sleep(REAP_SECONDS)
-            housekeeping.reap()
+        if is_orphaned:
+            see_to_what_is_left(housekeeping)
     except redis.RedisError:
         log.info("Redis is gone already")
 

@@ -60,6 +60,7 @@ class Reconciler:
     """Remembers what was missing the last time, and how far it has looked."""
 
     keeper: Keeper
+    published_seconds_ago: float = PUBLISHED_SECONDS_AGO
     _missing: dict[str, Publication] = field(default_factory=dict)
     _since: datetime | None = None
 
@@ -80,7 +81,7 @@ class Reconciler:
 
     def _next_page(self) -> list[Published]:
         page = published_before(
-            self.keeper.service, seconds_ago=PUBLISHED_SECONDS_AGO, limit=CANDIDATES, since=self._since
+            self.keeper.service, seconds_ago=self.published_seconds_ago, limit=CANDIDATES, since=self._since
         )
         self._since = page[-1].published_at if len(page) == CANDIDATES else None
         return page

@@ -1,8 +1,10 @@
 """The keeper's services, one pass each, on a real Valkey."""
 
 import json
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,6 +160,16 @@ def test_a_young_publication_has_time_to_arrive(keeper: Keeper) -> None:
     submit(keeper.service, now=_ago(1))
     reconciler = Reconciler(keeper)
     assert [reconciler.run_once() for _ in range(3)] == [0, 0, 0]
+
+
+def test_what_a_worker_had_popped_when_it_ended_is_lost_however_young(keeper: Keeper) -> None:
+    """Its keeper, which saw it end, looks twice and does not wait; what has arrived meanwhile is not lost."""
+    popped, arriving = submit(keeper.service, now=_ago(0.1)), submit(keeper.service, now=_ago(0.1))
+    reconciler = Reconciler(keeper, published_seconds_ago=0.0)
+    assert reconciler.run_once() == 0
+    _publish(keeper, arriving)
+    assert [reconciler.run_once(), reconciler.run_once()] == [1, 0]
+    assert sorted(_lined_up(keeper)) == sorted([popped, arriving])
 
 
 def test_a_message_found_again_was_not_lost(keeper: Keeper) -> None:
@@ -557,6 +569,9 @@ def test_a_keeper_works_until_its_parent_is_gone(
         def after_parent(self) -> None:
             done.append("its worker is gone")
 
+        def look_for_lost(self) -> None:
+            done.append("looked")
+
         def reap(self) -> None:
             done.append("reaped")
 
@@ -579,7 +594,8 @@ def test_a_keeper_works_until_its_parent_is_gone(
     monkeypatch.setattr(keeper_main.os, "getppid", lambda: 7 if steps else 1)
     keeper_main.main("w1@gpu", 7)
     assert done[:5] == ["redis is away", "works", "works", "its worker is gone", "gave up"]
-    assert set(done[5:]) == {"reaped"}
+    assert done[5] == "looked"
+    assert set(done[6:]) == {"looked", "reaped"}
     assert live_workers(keeper.redis) == []
     assert "password" not in caplog.text
 
@@ -752,3 +768,27 @@ def test_what_waits_is_lifted_when_it_is_due(keeper: Keeper, ollama: FakeTranspo
     line_up(keeper.redis, "alpha", 5, "young", utc_now() + 140 * SECOND)
     assert ageing.run_once(keeper) == 1
     assert lined_up(keeper.redis, "alpha") == {4: ["old"], 5: ["young"]}
+
+
+@pytest.mark.parametrize(("url", "looks"), [(None, 1), ("postgresql+psycopg://h/n", 0)])
+def test_each_keeper_looks_after_the_writers_of_its_own_worker(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, url: str | None, looks: int
+) -> None:
+    """Until it stops; other databases than SQLite have no one writer."""
+    database = keeper.service.database if url is None else Database.connect(url)
+    keeper = replace(keeper, service=JobService(database))
+    stopping = threading.Event()
+    looked: list[tuple[str, int]] = []
+
+    class Writers:
+        def __init__(self, file: Path, parent: int) -> None:
+            self._of = (str(file), parent)
+
+        def run_once(self) -> None:
+            looked.append(self._of)
+            stopping.set()
+
+    monkeypatch.setattr(keeper_main, "StoppedWriters", Writers)
+    monkeypatch.setattr(keeper_main, "PASS_SECONDS", 0.001)
+    keeper_main.watch_writers(keeper, 7, stopping)
+    assert looked == [(str(database.engine.url.database), 7)] * looks
