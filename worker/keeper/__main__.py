@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -144,6 +145,9 @@ def watch_ollama(keeper: Keeper, stopping: threading.Event) -> None:
     registry = Registry(keeper)
     while not stopping.wait(PASS_SECONDS):
         registry.run_once()
+        if stopping.is_set():  # reported after the withdrawal, a worker that is gone would seem to be there
+            with suppress(redis.RedisError):
+                withdraw_worker(keeper.redis, keeper.worker)
 
 
 def watch_writers(keeper: Keeper, parent: int, stopping: threading.Event) -> None:

@@ -770,6 +770,26 @@ def test_what_waits_is_lifted_when_it_is_due(keeper: Keeper, ollama: FakeTranspo
     assert lined_up(keeper.redis, "alpha") == {4: ["old"], 5: ["young"]}
 
 
+def test_a_report_that_was_on_its_way_does_not_outlive_its_worker(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker has been withdrawn by then; its jobs would seem to have lost a process only."""
+    stopping = threading.Event()
+
+    class Slow:
+        def __init__(self, watched: Keeper) -> None:
+            pass
+
+        def run_once(self) -> None:
+            stopping.set()
+            _report(keeper)
+
+    monkeypatch.setattr(keeper_main, "Registry", Slow)
+    monkeypatch.setattr(keeper_main, "PASS_SECONDS", 0.001)
+    keeper_main.watch_ollama(keeper, stopping)
+    assert live_workers(keeper.redis) == []
+
+
 @pytest.mark.parametrize(("url", "looks"), [(None, 1), ("postgresql+psycopg://h/n", 0)])
 def test_each_keeper_looks_after_the_writers_of_its_own_worker(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch, url: str | None, looks: int
