@@ -36,7 +36,7 @@ task_publish_retry = False
 task_send_sent_event = False
 task_track_started = False
 
-worker_pool = "prefork"
+worker_pool = "worker.pool:TaskPool"
 worker_concurrency = _settings.concurrency
 worker_prefetch_multiplier = 1
 worker_send_task_events = True

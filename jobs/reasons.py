@@ -108,7 +108,8 @@ def _before_it(
 def slots(model: str, present: Present) -> tuple[int, int]:
     """Of the workers that can run a model now: how many jobs they run at once at most, and now."""
     workers = present.serving(model)
-    return sum(worker.concurrency for worker in workers), len(present.running_on(workers))
+    total = sum(worker.concurrency for worker in workers)
+    return total, min(total, len(present.running_on(workers)))  # while jobs are short a few more are claimed
 
 
 def _jobs_ahead(count: int) -> str:

@@ -226,7 +226,8 @@ class JobService:
         Return a run to its queue without costing an attempt; None for a stale run.
 
         Args:
-            reason: For the job's history: `outage` of Ollama, or `drain` of the worker.
+            reason: For the job's history: `outage` of Ollama, `drain` of the worker, or `overlap`: it waited
+                inside Ollama for a slot.
         """
         with self.database.writing() as session:
             before = history.lock_row(session, Job.id == job_id, IS_RUNNING, Job.claim == claim)

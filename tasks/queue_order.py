@@ -25,6 +25,9 @@ class Director(Protocol):
             decides.
         """
 
+    def may_overlap(self) -> bool:
+        """Whether more messages may be taken than there are slots, as far as the order of models goes."""
+
     def sent(self, queue: str) -> None:
         """A message of this queue came."""
 

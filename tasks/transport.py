@@ -1,5 +1,5 @@
 """
-kombu's Redis transport, but for two things.
+kombu's Redis transport, but for three things.
 
 A consumer asks for queues in groups, one after the other. kombu mixes all queues level by
 level; in groups the next model's turn begins in the same moment as the queue of this one is
@@ -7,6 +7,8 @@ empty, and nobody has to look first.
 
 A message goes on to its child before Redis has noted that it was taken. kombu asks Redis first,
 and once more when the job is done: two round trips in which the parent does nothing else.
+
+While jobs are short a few more messages are taken than there are slots; kombu knows a fixed number.
 """
 
 from time import monotonic, time
@@ -16,7 +18,12 @@ from kombu.asynchronous import get_event_loop
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 
+from jobs.scheduling import Overlap
+from settings import get_settings
+from tasks import queue_order
+
 NOTE_SECONDS = 0.01
+OVERLAPS = "overlaps"  # a header, for the child: this job has to wait for a slot inside Ollama
 
 
 class QoS(redis.QoS):
@@ -32,13 +39,27 @@ class QoS(redis.QoS):
         self._taken: dict[str, tuple[float, Any]] = {}
         self._settled: list[str] = []
         self._is_due = False
+        self._overlap = Overlap(get_settings().concurrency)
+
+    def can_consume(self) -> bool:
+        """Whether one more message may be taken; what has been asked for is taken in any case."""
+        if self.channel._in_poll or super().can_consume():
+            return True
+        director = queue_order.director
+        if director is None:
+            return False
+        beyond = len(self._delivered) - len(self._dirty) - self.prefetch_count
+        return beyond < self._overlap.room(monotonic()) and director.may_overlap()
 
     def append(self, message: Any, delivery_tag: str) -> None:
+        if self._overlap.sent(delivery_tag, message.delivery_info["routing_key"], monotonic()):
+            message.headers = {**message.headers, OVERLAPS: True}
         self._taken[delivery_tag] = (time(), message)
         virtual.QoS.append(self, message, delivery_tag)
         self._note_soon()
 
     def ack(self, delivery_tag: str) -> None:
+        self._overlap.ended(delivery_tag, monotonic())
         if self._taken.pop(delivery_tag, None) is None:
             self._settled.append(delivery_tag)
             self._note_soon()
@@ -48,6 +69,7 @@ class QoS(redis.QoS):
         if not requeue:
             self.ack(delivery_tag)
             return
+        self._overlap.ended(delivery_tag, monotonic())
         self.note()
         super().reject(delivery_tag, requeue=True)
 

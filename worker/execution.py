@@ -15,14 +15,15 @@ from ollama_client.errors import Aborted, GenerationAborted, OllamaError
 from ollama_client.limits import Limits
 from tasks import canvas
 from tasks.generation import Question, ask, figures_of
-from tasks.inline import limits_of
 from tasks.job_task import JobTask
 from tasks.publishing import publish
 from tasks.task_result import TaskResult, make_result
+from tasks.transport import OVERLAPS
 from worker.child import Child, this_child
 from worker.drain import listen_for_drain
 from worker.intake import take_in
 from worker.lease import Run
+from worker.overlapping import limits_of_run, waited_in_vain
 from worker.persistence import persist
 from worker.relay import Relay, make_relay
 from worker.releasing import release_behind
@@ -42,7 +43,8 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
     """
     child = this_child()
     listen_for_drain()
-    publication = (task.request.headers or {}).get("publication")
+    headers = task.request.headers or {}
+    publication = headers.get("publication")
     if publication is None:
         take_in(task, args, kwargs)
     job_id = task.request.id
@@ -52,7 +54,7 @@ def run_job(task: JobTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tas
         raise Ignore
     canvas.restore(task.request, claimed.canvas)
     release_behind(child.resources, claimed)
-    with child.lease.hold(claimed) as run:
+    with child.lease.hold(claimed, overlaps=OVERLAPS in headers) as run:
         if claimed.claim == 1:
             child.events.status(job_id, Status.PROCESSING, **begun(claimed, child.worker))
         else:
@@ -85,7 +87,7 @@ def _generate(child: Child, run: Run) -> Outcome:
     return ask(
         child.transport,
         Question(claimed.kind, claimed.model, given, claimed.job_id),
-        limits=limits_of(child.resources.settings, claimed.timeout_seconds),
+        limits=limits_of_run(child, run),
         cancellation=run.cancellation,
         on_piece=on_piece,
     )
@@ -113,6 +115,9 @@ def _after_error(child: Child, run: Run, error: OllamaError, relay: Relay | None
     is_last = relay is not None and relay.cannot_begin_again
     if isinstance(error, Aborted) and not is_last:  # drained
         _hand_back(child, run.claimed, "drain")
+        raise Ignore
+    if waited_in_vain(run, error):
+        _hand_back(child, run.claimed, "overlap")
         raise Ignore
     if error.is_outage and not is_last:
         _hand_back(child, run.claimed, "outage")

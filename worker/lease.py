@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 class Run:
     """One claimed job on its way; `cancellation` stops its call to Ollama."""
 
-    def __init__(self, claimed: Claimed) -> None:
+    def __init__(self, claimed: Claimed, *, overlaps: bool = False) -> None:
         self.claimed = claimed
+        self.overlaps = overlaps  # sent before a slot was free
         self.cancellation = Cancellation()
         self.lost = False
         self.drained = False
@@ -70,9 +71,9 @@ class LeaseThread(threading.Thread):
         self.is_draining = False
 
     @contextmanager
-    def hold(self, claimed: Claimed) -> Iterator[Run]:
+    def hold(self, claimed: Claimed, *, overlaps: bool = False) -> Iterator[Run]:
         """Renew until the block is left."""
-        run = Run(claimed)
+        run = Run(claimed, overlaps=overlaps)
         self._current = run
         if self.is_draining:
             run.drain()

@@ -4,12 +4,12 @@ from typing import Any
 
 from jobs.records import Claimed, Outcome
 from ollama_client.errors import OllamaError
-from tasks.inline import limits_of
 from tasks.wire import WireOutcome, WireQuestion, ask_wire, client_error
 from worker.child import Child
 from worker.event_stream import Lines
 from worker.keep_alive import KeepAlive
 from worker.lease import Run
+from worker.overlapping import limits_of_run
 
 MAX_WHOLE_CHARS = 65_536
 
@@ -39,7 +39,7 @@ class Relay:
             self._asked = ask_wire(
                 self._child.transport,
                 self._question.with_body(self._child.context_sizes.fit(run.claimed.model, body)),
-                limits=limits_of(self._child.resources.settings, run.claimed.timeout_seconds),
+                limits=limits_of_run(self._child, run),
                 cancellation=run.cancellation,
                 on_piece=lambda text, thinking, raw: self._pass_on(run, text, thinking, raw),
             )

@@ -73,6 +73,10 @@ class TurnDirector:
         )
         return [intake, *([queue_name(model) for model in group] for group in order)]
 
+    def may_overlap(self) -> bool:
+        waiting = {model: one for model, one in self._view.waiting.items() if model not in self._view.paused}
+        return self.ollama_answers and self._turns.may_overlap(waiting, time.time())
+
     def sent(self, queue: str) -> None:
         if queue.startswith(QUEUE_PREFIX):
             self._turns.sent(_model(queue), time.time())

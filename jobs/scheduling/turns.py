@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+NOTICE_SECONDS = 1.0  # before a turn's end nothing is sent that would have to run first
 LOADS_A_TURN = 10  # a turn lasts at least so many loads: loading takes a tenth of the time at most
 
 
@@ -161,6 +162,18 @@ class Turns:
             sorted(model for model in models if model not in first and model not in waiting),
         )
         return [group for group in groups if group]
+
+    def may_overlap(self, waiting: Mapping[str, Waiting], now: float) -> bool:
+        """
+        Whether more may be sent than runs at once: the turn goes on, and no change of model is under way.
+
+        Args:
+            waiting: As in `order`, of models that may be served.
+        """
+        if self.turn is None or self.gate is not None:
+            return False
+        following = next_turn(self.turn, waiting, now + NOTICE_SECONDS)
+        return following is None or following in self.turn.models
 
     def sent(self, model: str, now: float) -> None:
         """A job of this model went out: it may begin the model's turn, and close the gate behind it."""

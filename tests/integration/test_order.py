@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from celery.result import AsyncResult
+from sqlalchemy import select
 
+from jobs.models import IS_RUNNING, Job
 from jobs.pauses import pause_queue, resume_queue, tell_workers
+from jobs.scheduling.overlap import LONG_SECONDS
 from jobs.workers import WorkerReport, live_workers
 from tasks import generate
 from tests.integration.system import System, Worker, consumed_queues, eventually
@@ -59,6 +62,11 @@ def _started_at(system: System, result: AsyncResult) -> float:
     return float(system.ollama.started(job=result.id)[0]["at"])
 
 
+def _running(system: System) -> list[str]:
+    with system.database.reading() as session:
+        return list(session.scalars(select(Job.id).where(IS_RUNNING)))
+
+
 def _loads(system: System, results: list[AsyncResult]) -> int:
     ids = {result.id for result in results}
     return sum(1 for line in system.ollama.started() if line["job"] in ids and line["load_seconds"] > 0)
@@ -72,6 +80,36 @@ def test_a_random_order_costs_no_more_loads_than_a_sorted_one(system: System) ->
     results = [_submit(model) for model in mixed]
     _wait(results)
     assert _loads(system, results) == 2
+
+
+def _waited(system: System, results: list[AsyncResult]) -> list[float]:
+    """How long those waited inside Ollama that did, though its model was loaded."""
+    starts = [system.ollama.started(job=result.id)[0] for result in results[SLOTS:]]
+    return [line["queued_seconds"] for line in starts if line["queued_seconds"] > 0.005]
+
+
+def test_short_jobs_wait_inside_ollama_for_their_slots(system: System) -> None:
+    """The next one is there when a slot becomes free; `bench order` has the figures."""
+    results = [_submit("alpha") for _ in range(80)]
+    _wait(results)
+    waited = _waited(system, results)
+    assert len(waited) >= 10
+    assert max(waited) <= LONG_SECONDS + 0.1
+
+
+def test_long_jobs_end_that_at_once(system: System) -> None:
+    """What waits inside Ollama behind them is taken back at no cost, and an urgent job goes first."""
+    short = [_submit("alpha") for _ in range(60)]
+    long = [_submit("alpha", 120) for _ in range(8)]
+    _wait(short)
+    assert _waited(system, short)
+    time.sleep(LONG_SECONDS + 0.3)
+    assert len(_running(system)) <= SLOTS
+    urgent, asked_at = _submit("alpha", priority=0), time.time()
+    _wait([urgent, *long])
+    free_at = min(line["at"] for line in system.ollama.ended(outcome="done") if line["at"] >= asked_at)
+    assert _started_at(system, urgent) - free_at <= 0.3
+    assert {system.job(result.id).attempts for result in long} == {0}
 
 
 def test_a_model_that_never_stops_holds_another_up_for_a_turn(system: System) -> None:

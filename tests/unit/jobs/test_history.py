@@ -98,7 +98,7 @@ def test_a_lost_worker(service: JobService) -> None:
     assert events == ["submitted", "released", "published", "claimed", "worker_lost", "published"]
 
 
-@pytest.mark.parametrize("reason", ["outage", "drain"])
+@pytest.mark.parametrize("reason", ["outage", "drain", "overlap"])
 def test_a_run_that_is_handed_back(service: JobService, reason: str) -> None:
     """The run stays in the history though it cost no attempt."""
     run = running(service)

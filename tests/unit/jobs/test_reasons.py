@@ -7,7 +7,7 @@ import pytest
 
 from jobs.forecast import Present, Running
 from jobs.models import Job
-from jobs.reasons import explain
+from jobs.reasons import explain, slots
 from jobs.scheduling import Estimate
 from tests.support.jobs import NOW
 from tests.unit.jobs.test_forecast import worker
@@ -89,6 +89,12 @@ def test_what_goes_before_it() -> None:
     assert [reason.code for reason in found] == ["jobs_ahead", "model_loads_ahead", "slots_busy"]
     assert found[0].message == "1 job of the same model goes first."
     assert "All 2 slots" in found[2].message
+
+
+def test_no_more_slots_are_busy_than_there_are() -> None:
+    """While jobs are short a few more are claimed; they wait inside Ollama."""
+    present = Present([worker("alpha")], [Running("w1", "alpha", NOW)] * 3)
+    assert slots("alpha", present) == (2, 2)
 
 
 def test_a_capped_place() -> None:

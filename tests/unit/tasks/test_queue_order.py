@@ -28,6 +28,9 @@ class Script:
         self.asked.append((list(queues), list(running)))
         return self.answer
 
+    def may_overlap(self) -> bool:
+        return False
+
     def sent(self, queue: str) -> None:
         self.came.append(queue)
 

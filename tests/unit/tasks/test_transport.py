@@ -8,7 +8,9 @@ import pytest
 import redis
 from kombu import Connection, Consumer, Queue
 
-from tasks import transport
+from jobs.scheduling.overlap import ROUNDS
+from tasks import queue_order, transport
+from tasks.transport import OVERLAPS
 
 KEY, INDEX = "unacked", "unacked_index"
 OPTIONS = {"queue_order_strategy": "tasks.queue_order:TurnOrder"}
@@ -105,6 +107,91 @@ def test_what_goes_back_is_noted_before(
     assert (real_redis.llen("q"), noted(real_redis)) == (2, 0)
     hub.run()
     assert noted(real_redis) == 0
+
+
+class Director:
+    """Lets the worker take more, or does not; otherwise all queues are asked."""
+
+    def __init__(self) -> None:
+        self.lets = True
+
+    def groups(self, queues: list[str], _running: object) -> list[list[str]]:
+        return [queues]
+
+    def may_overlap(self) -> bool:
+        return self.lets
+
+    def sent(self, queue: str) -> None:
+        pass
+
+
+@pytest.fixture
+def director(monkeypatch: pytest.MonkeyPatch) -> Director:
+    found = Director()
+    monkeypatch.setattr(queue_order, "director", found)
+    return found
+
+
+def _take_short_jobs(take: Callable[[int], list[Any]]) -> Any:
+    """Takes and acknowledges as many as it takes to know that they are short; answers their QoS."""
+    taken = take(1)
+    qos = taken[0].channel.qos
+    qos.prefetch_count = 1  # as the settings of a test have it
+    taken[0].ack()
+    for _ in range(ROUNDS):
+        take(1)[-1].ack()
+    return qos
+
+
+def test_while_jobs_are_short_more_are_taken_than_there_are_slots(
+    hub: Hub, take: Callable[[int], list[Any]], director: Director
+) -> None:
+    """The first beyond them is told its child, and its message in Redis is as it came."""
+    qos = _take_short_jobs(take)
+    running = take(1)[-1]
+    assert OVERLAPS not in running.headers
+    assert qos.can_consume()
+    beyond = take(1)[-1]
+    assert beyond.headers[OVERLAPS] is True
+    assert OVERLAPS not in beyond._raw["headers"]
+    assert not qos.can_consume()
+    running.ack()
+    assert qos.can_consume()
+
+
+def test_no_more_are_taken_where_the_order_forbids_it(
+    hub: Hub, take: Callable[[int], list[Any]], director: Director, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another model's turn is about to begin; a program without a director takes what kombu lets it."""
+    qos = _take_short_jobs(take)
+    take(1)
+    director.lets = False
+    assert not qos.can_consume()
+    director.lets = True
+    assert qos.can_consume()
+    monkeypatch.setattr(queue_order, "director", None)
+    assert not qos.can_consume()
+
+
+def test_what_was_asked_for_is_taken(hub: Hub, take: Callable[[int], list[Any]], director: Director) -> None:
+    """Or a message that has left its queue would lie in a socket until a slot is free."""
+    qos = _take_short_jobs(take)
+    take(1)
+    director.lets = False
+    qos.channel._in_poll = qos.channel.client.connection
+    assert qos.can_consume()
+    qos.channel._in_poll = None
+    assert not qos.can_consume()
+
+
+def test_what_goes_back_is_out_no_more(
+    hub: Hub, take: Callable[[int], list[Any]], director: Director
+) -> None:
+    """Its slot is another's."""
+    qos = _take_short_jobs(take)
+    take(1)[-1].requeue()
+    assert OVERLAPS not in take(1)[-1].headers
+    assert qos.can_consume()
 
 
 def test_without_an_event_loop_it_is_noted_at_once(

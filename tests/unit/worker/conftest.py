@@ -10,6 +10,7 @@ from ollama_client.errors import OllamaUnavailable
 from tasks import generate
 from tasks.resources import Resources
 from tasks.task_result import TaskResult
+from tasks.transport import OVERLAPS
 from tests.support.fake_ollama import FakeTransport
 from tests.support.jobs import WORKER, row
 from worker import child as child_module
@@ -45,10 +46,13 @@ class Worker:
     ) -> None:
         self.published += [(publication, serve_next) for publication in publications]
 
-    def run(self, job_id: str, *, publication: int | None = None, **request: Any) -> TaskResult:
+    def run(
+        self, job_id: str, *, publication: int | None = None, overlaps: bool = False, **request: Any
+    ) -> TaskResult:
         """Run what a message about this job names."""
         number = row(self.service, job_id).publication if publication is None else publication
-        generate.push_request(id=job_id, headers={"publication": number}, **request)
+        headers = {"publication": number, **({OVERLAPS: True} if overlaps else {})}
+        generate.push_request(id=job_id, headers=headers, **request)
         try:
             return run_job(generate, (), {})
         finally:

@@ -1,6 +1,7 @@
 """A job's way through a child, whatever Ollama makes of it."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from jobs.errors import JobFailed
 from jobs.housekeeping import release_due
 from jobs.instants import utc_now
 from jobs.reaping import reap_expired
+from jobs.scheduling.overlap import LONG_SECONDS
 from jobs.states import Status
 from jobs.workers import InstalledModel, WorkerReport, report_worker
 from ollama_client import errors
@@ -214,6 +216,27 @@ def test_a_lost_run_is_not_counted(worker: Worker) -> None:
     worker.use(FakeTransport(errors.Aborted(), on_call=lose))
     _ignored(worker, job_id)
     assert (row(worker.service, job_id).status, worker.published) == (Status.CANCELLED, [])
+
+
+def test_one_that_waits_inside_ollama_in_vain_is_handed_back(worker: Worker, pauses: list[float]) -> None:
+    """Soon, and at no cost, to the front of its queue: others were sent before it that take longer."""
+    worker.use(FakeTransport(errors.FirstTokenTimeout()))
+    job_id = _submit(worker)
+    _ignored(worker, job_id, overlaps=True)
+    assert worker.transport.calls[0]["limits"].first_token_seconds == LONG_SECONDS
+    job = row(worker.service, job_id)
+    assert (job.status, job.attempts) == (Status.PENDING, 0)
+    assert [serve_next for _, serve_next in worker.published] == [True]
+    assert pauses == []
+
+
+def test_one_that_has_a_slot_has_its_time(worker: Worker) -> None:
+    """And so has one that waited for it: between two tokens nothing is different."""
+    worker.run(_submit(worker))
+    worker.run(_submit(worker), overlaps=True)
+    first, second = (call["limits"] for call in worker.transport.calls)
+    assert first.first_token_seconds == worker.resources.settings.first_token_timeout_seconds
+    assert second == replace(first, first_token_seconds=LONG_SECONDS)
 
 
 def test_a_drained_run_is_handed_back(worker: Worker, pauses: list[float]) -> None:

@@ -10,6 +10,7 @@ import redis
 from jobs.answers import Answers, answer_commands
 from jobs.pauses import PAUSED_KEY
 from jobs.round_trips import by_client
+from jobs.scheduling.turns import NOTICE_SECONDS
 from jobs.workers import InstalledModel, WorkerReport, report_worker
 from tasks import queue_order
 from tests.support.lined_up import line_up
@@ -103,6 +104,30 @@ def test_the_gate_opens_when_the_job_ends_in_any_way(director: TurnDirector, clo
     assert director.groups(QUEUES, ["ollama.beta"])[1:] == [["ollama.beta"]]
     clock.now += 1
     assert director.groups(QUEUES, [])[1:] == [["ollama.beta"], ["ollama.alpha"]]
+
+
+def test_more_may_be_sent_than_runs_at_once(director: TurnDirector, redis_client: Any, clock: Clock) -> None:
+    """While the turn goes on: not during a load, not right before another model's turn, not in an outage."""
+    assert not director.may_overlap()
+    director.sent("ollama.alpha")
+    assert not director.may_overlap()
+    _line_up(redis_client, "alpha")
+    _answer(redis_client, "alpha", clock.now)
+    director.groups(QUEUES, ["ollama.alpha"])
+    assert director.may_overlap()
+    _line_up(redis_client, "beta")
+    clock.now += 30 - NOTICE_SECONDS - LOOK_SECONDS
+    director.groups(QUEUES, ["ollama.alpha"])
+    assert director.may_overlap()
+    clock.now += 2 * LOOK_SECONDS
+    assert not director.may_overlap()
+    redis_client.sadd(PAUSED_KEY, "beta")
+    director.groups(QUEUES, ["ollama.alpha"])
+    assert director.may_overlap()
+    clock.now += LOOK_SECONDS
+    _report(redis_client, healthy=False)
+    director.groups(QUEUES, ["ollama.alpha"])
+    assert not director.may_overlap()
 
 
 def test_a_paused_queue_is_left_out(director: TurnDirector, redis_client: Any, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.scheduling import Gate, Turn, Turns, Waiting, next_turn
-from jobs.scheduling.turns import turn_seconds
+from jobs.scheduling.turns import NOTICE_SECONDS, turn_seconds
 
 NOW = 1000.0
 A_TURN = Turn("a", frozenset("a"), began_at=NOW - 10, seconds=30)
@@ -159,6 +159,45 @@ def test_models_that_fit_together_share_a_turn() -> None:
     turns.sent("b", NOW)
     waiting = _waiting(a=(20, 5), b=(10, 5), c=(5, 5))
     assert _order(turns, waiting, running=["a", "b"], answered_at={"a": NOW}) == [["b", "a"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "passed", "may"),
+    [
+        ({}, 0, True),
+        (_waiting(a=(20, 5)), 100, True),
+        (_waiting(a=(20, 5), b=(30, 5)), 30 - NOTICE_SECONDS - 0.1, True),
+        (_waiting(a=(20, 5), b=(30, 5)), 30 - NOTICE_SECONDS, False),
+        (_waiting(a=(20, 0), b=(30, 9)), 100, True),
+        (_waiting(a=(20, 5), b=(10, 0)), 0, False),
+        (_waiting(b=(20, 5)), 0, False),
+    ],
+    ids=[
+        "nothing waits",
+        "nobody else",
+        "it goes on",
+        "it is about to end",
+        "another's jobs are less urgent: it goes on",
+        "a more urgent job ends it",
+        "its queue is empty",
+    ],
+)
+def test_nothing_is_sent_ahead_of_a_change_of_model(
+    waiting: dict[str, Waiting], passed: float, may: bool
+) -> None:
+    """What overlaps would have to run before the other model's load."""
+    turns = Turns(30.0)
+    turns.sent("a", NOW)
+    _order(turns, {}, running=["a"], answered_at={"a": NOW})
+    assert turns.may_overlap(waiting, NOW + passed) is may
+
+
+def test_nothing_is_sent_ahead_without_a_turn_or_behind_the_gate() -> None:
+    """What has to wait for a load can wait where priority reaches it."""
+    turns = Turns(30.0)
+    assert not turns.may_overlap({}, NOW)
+    turns.sent("a", NOW)
+    assert not turns.may_overlap({}, NOW)
 
 
 def test_a_worker_without_work_begins_a_new_turn() -> None:
