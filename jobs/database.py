@@ -30,6 +30,7 @@ _ASK_AGAIN_SECONDS = 0.001
 # second, so this number of pages (80 MB) is only reached without any keeper.
 _OWN_CHECKPOINT_PAGES = 20_000
 _SYNCHRONOUS = "paddock_synchronous"  # of a connection that is to write: FULL or NORMAL
+_SET = "paddock_synchronous_set"  # and what it was the last time, which SQLite keeps
 
 
 class Serialised(str):
@@ -123,8 +124,13 @@ def _prepared_for_writing(connection: PoolProxiedConnection) -> Any:
     """The driver's connection that is to take the write lock; None of one that only reads: it has begun."""
     raw: Any = connection.dbapi_connection
     synchronous = connection.info.get(_SYNCHRONOUS)
-    raw.execute("BEGIN" if synchronous is None else f"PRAGMA synchronous={synchronous}").close()
-    return None if synchronous is None else raw
+    if synchronous is None:
+        raw.execute("BEGIN").close()
+        return None
+    if connection.info.get(_SET) != synchronous:
+        raw.execute(f"PRAGMA synchronous={synchronous}").close()
+        connection.info[_SET] = synchronous
+    return raw
 
 
 class _PatientBegin:

@@ -9,8 +9,7 @@ together: the more wait, the more one commit takes along.
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
@@ -21,10 +20,17 @@ T = TypeVar("T")
 Work = Callable[[Connection], Any]
 
 
-class _Piece(NamedTuple):
-    work: Work
-    future: Future[Any]
-    durable: bool
+class _Piece:
+    """Somebody's work, and what has become of it; whoever has the turn writes that."""
+
+    __slots__ = ("durable", "error", "is_done", "result", "work")
+
+    def __init__(self, work: Work, durable: bool) -> None:
+        self.work = work
+        self.durable = durable
+        self.is_done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
 
 
 class GroupCommit:
@@ -43,31 +49,37 @@ class GroupCommit:
             work: May run twice: alone, when a neighbour in its transaction failed.
             durable: As of `Database.transaction`; one piece that has to be on the disk takes all along.
         """
-        mine: Future[T] = Future()
-        self._waiting.append(_Piece(work, mine, durable))
+        mine = _Piece(work, durable)
+        self._waiting.append(mine)
         with self._turn:
             # Whoever had the turn before may have done ours.
-            if not mine.done():
+            if not mine.is_done:
                 batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
                 self._commit(batch)
-        return mine.result()
+        if mine.error is not None:
+            raise mine.error
+        result: T = mine.result
+        return result
 
-    def _commit(self, batch: list["_Piece"]) -> None:
+    def _commit(self, batch: list[_Piece]) -> None:
         try:
             with self._database.transaction(durable=any(piece.durable for piece in batch)) as connection:
                 results = [piece.work(connection) for piece in batch]
         except Exception as error:
             # A database that can't be used is nobody's fault, and to ask again for each would wait for each.
             if len(batch) == 1 or isinstance(error, OperationalError):
-                for piece in batch:
-                    piece.future.set_exception(error)
+                _failed(batch, error)
                 return
             for each in batch:  # one of them is at fault, the others must not pay for it
                 self._commit([each])
             return
         except BaseException as error:  # this process or greenlet is being ended; nobody may wait for it
-            for piece in batch:
-                piece.future.set_exception(error)
+            _failed(batch, error)
             raise
         for piece, result in zip(batch, results, strict=True):
-            piece.future.set_result(result)
+            piece.result, piece.is_done = result, True
+
+
+def _failed(batch: list[_Piece], error: BaseException) -> None:
+    for piece in batch:
+        piece.error, piece.is_done = error, True
