@@ -5,8 +5,9 @@ A consumer asks for queues in groups, one after the other. kombu mixes all queue
 level; in groups the next model's turn begins in the same moment as the queue of this one is
 empty, and nobody has to look first.
 
-A message goes on to its child before Redis has noted that it was taken. kombu asks Redis first,
-and once more when the job is done: two round trips in which the parent does nothing else.
+A message goes on to its child at once: before Redis has noted that it was taken, and before the next
+one is asked for. kombu asks Redis first, and once more when the job is done: round trips in which the
+parent does nothing else.
 
 While jobs are short a few more messages are taken than there are slots; kombu knows a fixed number.
 """
@@ -14,7 +15,7 @@ While jobs are short a few more messages are taken than there are slots; kombu k
 from time import monotonic, time
 from typing import Any
 
-from kombu.asynchronous import get_event_loop
+from kombu.asynchronous import get_event_loop, set_event_loop
 from kombu.transport import redis, virtual
 from kombu.utils.json import dumps
 
@@ -24,6 +25,10 @@ from tasks import queue_order
 
 NOTE_SECONDS = 0.01
 OVERLAPS = "overlaps"  # a header, for the child: this job has to wait for a slot inside Ollama
+
+
+def hand_on() -> None:
+    """What is done with a message that came; a worker's pool puts its own in this place."""
 
 
 class QoS(redis.QoS):
@@ -130,6 +135,11 @@ class Channel(redis.Channel):
         seconds = self.brpop_timeout if timeout is None else timeout
         self.client.connection.send_command("BRPOP", *lists, seconds or 0)
 
+    def _brpop_read(self, **options: Any) -> Any:
+        came = super()._brpop_read(**options)
+        hand_on()
+        return came
+
     def _running(self) -> list[str]:
         """The queues of the messages that came and are not acknowledged yet, one each."""
         delivered, done = self.qos._delivered, self.qos._dirty
@@ -138,3 +148,8 @@ class Channel(redis.Channel):
 
 class Transport(redis.Transport):
     Channel = Channel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Called by Celery, anew after each loss of the broker: the loop was closed then, and forgotten."""
+        set_event_loop(loop)
+        super().register_with_event_loop(connection, loop)

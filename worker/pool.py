@@ -5,9 +5,12 @@ The consumer takes no more messages than there are slots, but for the overlap (`
 its jobs these children have wait inside Ollama. Whatever the pool tells of itself is the slots.
 """
 
+from typing import Any
+
 from celery.concurrency import prefork
 
 from jobs.scheduling import most_overlap
+from tasks import transport
 
 
 class TaskPool(prefork.TaskPool):
@@ -24,6 +27,25 @@ class TaskPool(prefork.TaskPool):
             super().on_start()
         finally:
             self.limit = slots
+
+    def register_with_event_loop(self, loop: Any) -> None:
+        """Called by Celery, anew after each loss of the broker."""
+        super().register_with_event_loop(loop)
+        self._hub = loop
+        transport.hand_on = self._hand_on
+
+    def _hand_on(self) -> None:
+        """
+        Write what is to be handed out to idle children now.
+
+        Celery leaves that to the loop's next turn, which begins by asking Redis for the next message. The
+        pipe of a child that has nothing to do is empty; should it be full all the same, the loop goes on
+        with it.
+        """
+        pool: Any = self._pool
+        idle = pool._all_inqueues - pool._busy_workers
+        if idle and pool.outbound_buffer:
+            self._hub.consolidate_callback(list(idle))
 
     @property
     def num_processes(self) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import redis
 from kombu import Connection, Consumer, Queue
+from kombu.asynchronous import Hub as KombuHub
+from kombu.asynchronous import set_event_loop
 
 from jobs.scheduling.overlap import ROUNDS
 from tasks import queue_order, transport
@@ -66,6 +68,35 @@ def noted(client: redis.Redis) -> int:
     count = client.hlen(KEY)
     assert client.zcard(INDEX) == count
     return int(count)
+
+
+def test_the_loop_is_known_again_after_a_loss(real_redis: redis.Redis) -> None:
+    """Celery closes it then, and kombu forgets it; what is taken later is noted later all the same."""
+    socket = real_redis.connection_pool.connection_kwargs["path"]
+    loop = KombuHub()
+    loop.close()
+    with Connection(f"redis+socket://{socket}", transport=transport.Transport) as connection:
+        connection.connect()
+        connection.transport.register_with_event_loop(connection.connection, loop)
+        assert transport.get_event_loop() is loop
+    set_event_loop(None)
+
+
+def test_a_message_is_handed_on_before_the_next_is_asked_for(
+    hub: Hub, take: Callable[[int], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking takes a look into Redis, which a child with nothing to do would wait for."""
+    order: list[str] = []
+    start = transport.Channel._brpop_start
+
+    def ask(channel: Any, *args: Any, **options: Any) -> None:
+        order.append("asked")
+        start(channel, *args, **options)
+
+    monkeypatch.setattr(transport.Channel, "_brpop_start", ask)
+    monkeypatch.setattr(transport, "hand_on", lambda: order.append("handed on"))
+    take(2)
+    assert order == ["asked", "handed on"] * 2
 
 
 def test_what_was_taken_is_noted_soon_and_together(

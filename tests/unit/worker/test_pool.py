@@ -6,7 +6,7 @@ import pytest
 from celery.concurrency import prefork
 from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
-from tasks import app
+from tasks import app, transport
 from worker.pool import TaskPool
 
 
@@ -31,6 +31,35 @@ def test_it_has_children_beyond_the_slots(slots: int, children: int, monkeypatch
     assert pool._pool._processes == children
     assert (semaphore.value, semaphore.initial_value) == (children, children)
     assert (pool.num_processes, pool.info["max-concurrency"]) == (slots, slots)
+
+
+class Hub:
+    """Celery's event loop, of which only the writing is asked."""
+
+    def __init__(self) -> None:
+        self.written: list[list[int]] = []
+
+    def consolidate_callback(self, pipes: list[int]) -> None:
+        self.written.append(sorted(pipes))
+
+
+@pytest.mark.parametrize(
+    ("busy", "waits", "written"), [({3}, True, [[4, 5]]), ({3, 4, 5}, True, []), (set(), False, [])]
+)
+def test_what_came_is_written_to_idle_children_at_once(
+    busy: set[int], waits: bool, written: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To none that has a job; with nothing to hand out the loop is left alone."""
+    monkeypatch.setattr(prefork.TaskPool, "Pool", Children)
+    monkeypatch.setattr(transport, "hand_on", None)
+    pool = TaskPool(1, app=app, threads=False, forking_enable=True, semaphore=LaxBoundedSemaphore(1))
+    pool.start()
+    children = {"_all_inqueues": {3, 4, 5}, "_busy_workers": busy, "outbound_buffer": [object()] * waits}
+    pool._pool.__dict__.update(children, register_with_event_loop=lambda loop: None)
+    hub = Hub()
+    pool.register_with_event_loop(hub)
+    transport.hand_on()
+    assert hub.written == written
 
 
 def test_celery_finds_it() -> None:
