@@ -7,6 +7,7 @@ import pytest
 
 from jobs.history import read_history
 from jobs.models import Job
+from jobs.scheduling.overlap import SHORT_SECONDS
 from jobs.states import Status
 from tasks import generate, queue_control
 from tasks.moving import move_job
@@ -47,9 +48,10 @@ def ended(system: System, job_id: str) -> Job:
 
 
 def running(system: System) -> str:
-    """A job that fills the only slot for most of a second."""
+    """A job that fills the only slot for most of a second, and is seen to be long: nothing overlaps it."""
     job_id = submit(options=LONG)
     eventually(lambda: system.job(job_id).status == Status.PROCESSING)
+    time.sleep(2 * SHORT_SECONDS)
     return job_id
 
 

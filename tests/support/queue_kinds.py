@@ -11,6 +11,7 @@ import pytest
 import celeryconfig
 from jobs.events import Event, EventWriter, read_events
 from jobs.records import Publication
+from jobs.round_trips import by_client
 from setting_values import kombu_redis_url
 from tasks import publishing
 from tasks.ageing import lift_due
@@ -36,7 +37,7 @@ class RedisLine:
         self._take = take
 
     def publish(self, publication: Publication, *, serve_next: bool = False) -> None:
-        assert publish(self.client, [publication], ageing_seconds=30.0, serve_next=serve_next)
+        assert publish(by_client(self.client), [publication], ageing_seconds=30.0, serve_next=serve_next)
 
     def take(self) -> Publication | None:
         found = (self._take(queue_name(model)) for model in MODELS)
@@ -92,8 +93,8 @@ class QueueKind:
 
     def publish(self, publications: Sequence[Publication], *, serve_next: bool = False) -> None:
         """As whoever publishes does."""
-        client = get_resources().redis
-        assert publishing.publish(client, publications, ageing_seconds=30.0, serve_next=serve_next)
+        send = get_resources().round_trip
+        assert publishing.publish(send, publications, ageing_seconds=30.0, serve_next=serve_next)
 
 
 @contextmanager
@@ -104,5 +105,5 @@ def queue_kind(client: Any = None, take: Take | None = None) -> Iterator[QueueKi
         if take is not None:
             queue.line = RedisLine(client, take)
             queue.events = RedisEvents(client)
-            get_resources().__dict__.update(redis=client, events=queue.events)
+            get_resources().__dict__.update(redis=client, round_trip=by_client(client), events=queue.events)
         yield QueueKind(queue, client)
