@@ -9,6 +9,8 @@ from typing import Any
 
 from gunicorn.http import wsgi
 
+from jobs.processor import give_way
+
 LARGE_BYTES = 65_536
 
 
@@ -30,14 +32,15 @@ class OneWrite(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
     def write(self, arg: Any) -> None:
         if self.headers_sent or len(arg) > LARGE_BYTES:
             super().write(arg)
-            return
-        sock, pieces = self.sock, _Pieces()
-        self.sock = pieces
-        try:
-            super().write(arg)
-        finally:
-            self.sock = sock
-        sock.sendall(b"".join(pieces.sent))
+        else:
+            sock, pieces = self.sock, _Pieces()
+            self.sock = pieces
+            try:
+                super().write(arg)
+            finally:
+                self.sock = sock
+            sock.sendall(b"".join(pieces.sent))
+        give_way()
 
 
 def write_at_once() -> None:

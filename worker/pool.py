@@ -9,6 +9,7 @@ from typing import Any
 
 from celery.concurrency import prefork
 
+from jobs.processor import give_way
 from jobs.scheduling import most_overlap
 from tasks import transport
 
@@ -46,6 +47,7 @@ class TaskPool(prefork.TaskPool):
         idle = pool._all_inqueues - pool._busy_workers
         if idle and pool.outbound_buffer:
             self._hub.consolidate_callback(list(idle))
+            give_way()
 
     @property
     def num_processes(self) -> int:

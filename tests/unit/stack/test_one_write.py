@@ -7,6 +7,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http import wsgi
 
+from stack import one_write
 from stack.one_write import LARGE_BYTES, OneWrite, write_at_once
 
 JSON = ("Content-Type", "application/json")
@@ -45,6 +46,19 @@ def test_a_stream_goes_out_piece_by_piece(sent: list[bytes]) -> None:
     answer.write(b"two")
     answer.close()
     assert sent[1:] == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+def test_whoever_waits_for_a_piece_has_the_processor_next(
+    sent: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each write, and not before it."""
+    at: list[int] = []
+    monkeypatch.setattr(one_write, "give_way", lambda: at.append(len(sent)))
+    answer = _answer(sent)
+    answer.start_response("200 OK", [JSON, ("Content-Length", "4")])
+    answer.write(b"{}")
+    answer.write(b"{}")
+    assert at == [1, 2]
 
 
 def test_a_large_piece_is_not_copied(sent: list[bytes]) -> None:

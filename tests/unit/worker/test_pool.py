@@ -7,6 +7,7 @@ from celery.concurrency import prefork
 from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
 from tasks import app, transport
+from worker import pool as pool_module
 from worker.pool import TaskPool
 
 
@@ -58,8 +59,11 @@ def test_what_came_is_written_to_idle_children_at_once(
     pool._pool.__dict__.update(children, register_with_event_loop=lambda loop: None)
     hub = Hub()
     pool.register_with_event_loop(hub)
+    gave_way: list[int] = []
+    monkeypatch.setattr(pool_module, "give_way", lambda: gave_way.append(len(hub.written)))
     transport.hand_on()
     assert hub.written == written
+    assert gave_way == [1] * len(written)  # to the child that was just woken
 
 
 def test_celery_finds_it() -> None:
