@@ -116,6 +116,11 @@ class CallAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
+    def close(self) -> None:
+        """Close the idle connections: they stay open for as long as somebody holds their pool."""
+        self._known_pool = None
+        super().close()
+
     def get_connection_with_tls_context(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Called by requests: the pool of the address."""
         if self._known_pool is None:

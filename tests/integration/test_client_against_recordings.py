@@ -408,6 +408,15 @@ def test_a_cut_after_headers_is_not_repeated():
         assert len(server.requests) == 2
 
 
+def test_closing_lets_go_of_the_kept_connection() -> None:
+    """A later call makes a new one."""
+    with replaying(good()) as server, OllamaTransport(server.url) as transport:
+        list(transport.stream("/api/generate", BODY))
+        transport.close()
+        list(transport.stream("/api/generate", BODY))
+        assert server.connections == 2
+
+
 def test_a_given_header_takes_the_place_of_ours() -> None:
     """However it is spelled; and is sent as it is spelled."""
     headers = {"user-AGENT": "mine", "content-type": "text/plain"}
